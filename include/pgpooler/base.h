@@ -164,7 +164,8 @@ struct hash128 hash128_bytes(const void *data, size_t len,
  */
 struct table {
     struct table_slot *slots;
-    uint32_t used, live, size;
+    uint32_t live; /* how many values it holds */
+    uint32_t size;
 };
 typedef bool table_match(const void *value, const void *key);
 void *table_find(const struct table *t, uint64_t hash, table_match *match, const void *key); /* or NULL */
@@ -173,7 +174,7 @@ bool table_remove(struct table *t, uint64_t hash, const void *value); /* by iden
 void *table_next(const struct table *t, uint32_t *cursor); /* start with 0; NULL ends; do not change meanwhile */
 void table_deinit(struct table *t);
 
-/* ---- arena: many small allocations freed at once ---- */
+/* ---- arena: many small allocations freed at once; zero-initialised is empty; memory is not zeroed ---- */
 struct arena {
     struct arena_block *blocks;
 };
@@ -193,11 +194,16 @@ enum log_level {
     LOG_LEVELS
 };
 extern const char *const log_level_name[LOG_LEVELS]; /* "FATAL" "ERROR" "WARNING" "LOG" "DEBUG" "NOISE" */
-/* Called from any thread with a complete message without newline. */
+/* Called from any thread with a complete message; no newline at its end, but perhaps inside. */
 typedef void log_sink(enum log_level level, const char *message);
 void log_set_sink(log_sink *sink);   /* NULL: standard error */
 void log_set_verbosity(int verbose); /* 0: up to LOG, 1-2: DEBUG, 3: NOISE */
 bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * For sinks: appends `2026-11-21 16:16:14.570 UTC [387] LEVEL text` and a newline, in local time;
+ * a newline inside the message becomes newline and tab. @wall microseconds since 1970
+ */
+void log_format_line(struct buf *out, enum log_level level, const char *message, usec wall, int pid);
 
 #endif
