@@ -34,9 +34,11 @@ struct proto_header {
 /* The most that PostgreSQL accepts as the length word of a frontend message of this type; 0: no such type. */
 uint32_t proto_frontend_limit(char type);
 /*
- * Reads the 5 byte header of a frontend message after login.
- * @max_len  max_packet_size
- * ERR_AGAIN, ERR_PROTOCOL (unknown type or length below 4), ERR_TOO_LARGE
+ * Reads the 5 byte header of a frontend message. 'p' is a known type: that it belongs to a
+ * login only is for the caller to say.
+ * @max_len  max_packet_size, of the whole message
+ * ERR_AGAIN, ERR_PROTOCOL (unknown type or length below 4), ERR_TOO_LARGE; from the first
+ * byte on out->type is what came
  */
 int proto_frontend_header(const char *data, size_t len, uint32_t max_len, struct proto_header *out);
 /* The same for a backend's message: any type, length at least 4 and below 2^30. */
@@ -73,7 +75,7 @@ struct startup_param {
 enum { STARTUP_PARAMS_MAX = 512 };
 struct startup {
     enum startup_kind kind;
-    size_t len;       /* bytes of the packet on the wire */
+    size_t len;       /* bytes of the packet on the wire; 0 for STARTUP_DIRECT_TLS: all bytes are the handshake's */
     uint32_t version; /* as asked for: 196608, 196610, 3.9999 ... */
     /* STARTUP_CANCEL */
     uint32_t cancel_pid;
@@ -83,6 +85,7 @@ struct startup {
     struct startup_param params[STARTUP_PARAMS_MAX];
     int option_count; /* `_pq_.` protocol options, none of which we support */
     const char *options[STARTUP_PARAMS_MAX];
+    char note[48]; /* holds *why when that quotes bytes of the packet */
 };
 /*
  * ERR_AGAIN; ERR_PROTOCOL or ERR_TOO_LARGE with *why set to PgBouncer's text for the client
@@ -95,8 +98,9 @@ int proto_startup_parse(const char *data, size_t len, struct startup *out, const
 const char *startup_param(const struct startup *s, const char *name);
 /*
  * Splits PostgreSQL's `options` value: -c name=value, -cname=value, --name=value, backslash escapes blanks.
- * Calls `each` per setting with names as written; stops when it returns non-zero and returns that.
- * ERR_SYNTAX for anything else (also an empty name). `scratch` holds the unescaped text (borrowed by `each`).
+ * Calls `each` per setting with names as written (PostgreSQL takes '-' in them for '_'); stops when it returns non-zero
+ * and returns that. ERR_SYNTAX for anything else (also an empty name). `scratch` holds the unescaped text (borrowed by
+ * `each`).
  */
 int proto_options_parse(const char *options, struct buf *scratch,
                         int (*each)(void *ctx, const char *name, const char *value), void *ctx);
@@ -116,7 +120,10 @@ void proto_error(struct buf *out, const struct proto_error *e);
 void proto_notice(struct buf *out, const struct proto_error *e);
 void proto_fatal(struct buf *out, const char *sqlstate, const char *message); /* FATAL with S, V, C, M */
 
-/* Fields of a received ErrorResponse or NoticeResponse body; absent ones are NULL, sqlstate then "XX000". */
+/*
+ * Fields of a received ErrorResponse or NoticeResponse body; absent ones are NULL, sqlstate then "XX000".
+ * The severity is the unlocalised one (field V) when the server sent it.
+ */
 struct proto_error_fields {
     const char *severity, *sqlstate, *message, *detail, *hint;
 };
