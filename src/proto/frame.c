@@ -9,7 +9,6 @@ uint32_t proto_frontend_limit(char type)
     case 'B':
     case 'F':
     case 'd':
-    case 'f':
         return PROTO_LARGE_MAX;
     case 'C':
     case 'D':
@@ -18,6 +17,7 @@ uint32_t proto_frontend_limit(char type)
     case 'S':
     case 'X':
     case 'c':
+    case 'f': /* measured on 15: a length of 10001 ends the connection */
         return PROTO_SMALL_MAX;
     case 'p':
         return PROTO_AUTH_MAX;
