@@ -77,7 +77,8 @@ class Pooler:
         lines = ["[databases]", *(f"{name} = {value}" for name, value in self.databases.items()), "", "[pgbouncer]"]
         lines += [f"{name} = {value}" for name, value in self.settings.items() if value is not None]
         self.ini.write_text("\n".join(lines) + "\n" + self.more + "\n")
-        quoted = [f'"{name}" "{secret}"' for name, secret in self.users.items()]
+        quoted = ['"%s" "%s"' % (name.replace('"', '""'), secret.replace('"', '""'))
+                  for name, secret in self.users.items()]
         (self.dir / "userlist.txt").write_text("\n".join(quoted) + "\n")
 
     def set(self, **settings):

@@ -163,6 +163,9 @@ def interrupt_on_signals():
 
 @atexit.register
 def _clean_up():
+    # A second Ctrl-C shall not leave half of it behind.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     for process in reversed(_processes[:]):
         process.end(timeout=10)
     for path in _directories[:]:
