@@ -1,0 +1,491 @@
+/*
+ * What a client's message becomes: forwarded as it is, rewritten, answered here, or held until answers have come.
+ *
+ * Every message that is forwarded appends its entry to the ledger in the same function. Well-framed content that we
+ * do not understand is forwarded untouched: the server's error is the right one.
+ */
+#include "session/prepared.h"
+#include "session/rewrite.h"
+
+enum {
+    LEDGER_MAX = 4096,            /* unanswered requests of one client before its reading stops */
+    FAIR_UNITS = 16,              /* units one link may run ahead while others queue */
+    COLLECT_MAX = 65536,          /* a batch longer than this is not waited for before a backend is asked for */
+    PARSE_MAX = 16 * 1024 * 1024, /* statements are kept to be parsed again elsewhere */
+    NAME_MAX_BYTES = 60000,       /* of a portal or statement name */
+};
+
+enum step { STEP_USED, STEP_MORE, STEP_NEED, STEP_HOLD, STEP_TERMINATE, STEP_FATAL };
+
+struct client_msg {
+    char type;
+    uint32_t len;     /* of the whole message */
+    const char *data; /* where it begins */
+    size_t avail;     /* bytes here, the following messages' included */
+    size_t used;      /* out: how many are dealt with */
+};
+
+static bool is_whole(const struct client_msg *m)
+{
+    return m->avail >= m->len;
+}
+
+static enum step fatal(struct session *s, const char *sqlstate, const char *text)
+{
+    s->fatal_sqlstate = sqlstate;
+    s->fatal_text = text;
+    return STEP_FATAL;
+}
+
+/* Consumes the message; what is not here yet follows through session_client_bytes. */
+static enum step consume(struct session *s, struct client_msg *m, struct session_io *io, bool drop)
+{
+    m->used = is_whole(m) ? m->len : m->avail;
+    s->pass_left = m->len - (uint32_t)m->used;
+    s->pass_drop = drop;
+    if (!drop)
+        out_ref(io->to_backend, m->data, m->used);
+    return STEP_USED;
+}
+
+static void note_request(struct session *s, const struct session_io *io)
+{
+    if (s->query_since == 0)
+        s->query_since = io->now;
+    if (s->xact_since == 0)
+        s->xact_since = io->now;
+}
+
+static struct ledger_entry *expect(struct session *s, const struct session_io *io, char kind)
+{
+    note_request(s, io);
+    s->link->batch_open = true;
+    return ledger_append(&s->link->ledger, kind, LEDGER_FORWARD);
+}
+
+static void end_unit(struct session *s)
+{
+    s->link->batch_open = false;
+    s->link->units_sent++;
+    s->units++;
+}
+
+/* ---- Query, FunctionCall, Sync ---- */
+static enum step on_query(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    struct backend_state *b = s->link;
+    struct ledger_entry *entry = expect(s, io, m->type);
+    if (m->type == 'Q' && s->rewriting) {
+        if (s->unnamed != NULL) { /* a simple query destroys the unnamed statement */
+            entry->effects = EFFECT_UNNAMED_SET;
+            entry->stmt = s->unnamed;
+            s->unnamed = NULL;
+            s->unnamed_unit = b->units_sent;
+        }
+        if (!b->unnamed_is_none)
+            backend_set_unnamed(b, NULL);
+    }
+    end_unit(s);
+    return consume(s, m, io, false);
+}
+
+static enum step on_sync(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    struct backend_state *b = s->link;
+    if (b->copy == COPY_IN) /* the server ignores it there, and would not if the COPY has failed meanwhile */
+        return consume(s, m, io, true);
+    expect(s, io, 'S');
+    b->skipping = false;
+    end_unit(s);
+    return consume(s, m, io, false);
+}
+
+/* ---- COPY data: only a server known to be in COPY gets any ---- */
+static enum step on_copy_data(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    struct backend_state *b = s->link;
+    if (b->copy == COPY_BOTH)
+        return consume(s, m, io, false);
+    if (b->copy == COPY_IN) {
+        if (m->type != 'd')
+            b->copy = COPY_NONE;
+        return consume(s, m, io, false);
+    }
+    if (b->ledger.count > 0) /* the request before it may yet turn out to be a COPY */
+        return STEP_HOLD;
+    return consume(s, m, io, true); /* as the server: ignored outside of COPY */
+}
+
+/* ---- prepared statements ---- */
+
+/* A change of prepared names in an earlier unit that is still unanswered: nobody knows yet whether it holds. */
+static bool names_are_uncertain(const struct backend_state *b)
+{
+    return b->changes_unit != b->units_sent && b->changes_unit != UINT32_MAX && b->units_answered <= b->changes_unit;
+}
+
+static bool unnamed_is_uncertain(const struct session *s)
+{
+    const struct backend_state *b = s->link;
+    return s->unnamed_unit != b->units_sent && s->unnamed_unit != UINT32_MAX && b->units_answered <= s->unnamed_unit;
+}
+
+static enum step parse_unnamed(struct session *s, struct client_msg *m, struct session_io *io, struct slice tail)
+{
+    struct backend_state *b = s->link;
+    struct ledger_entry *entry = expect(s, io, 'P');
+    entry->effects = EFFECT_UNNAMED_SET;
+    entry->stmt = s->unnamed;
+    s->unnamed = stmt_intern(s->store, tail, s->params->parse_hash);
+    s->unnamed_unit = b->units_sent;
+    backend_set_unnamed(b, s->unnamed);
+    s->stats->server_parse_count++;
+    return consume(s, m, io, false);
+}
+
+static enum step parse_named(struct session *s, struct client_msg *m, struct session_io *io, struct slice text,
+                             struct slice tail)
+{
+    struct backend_state *b = s->link;
+    if (names_are_uncertain(b))
+        return STEP_HOLD;
+    struct prepared_name *name = prepared_name_find(s, text);
+    if (name != NULL) { /* in use: the server refuses it in its own words, after whatever else is wrong with it */
+        rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
+        struct ledger_entry *entry = expect(s, io, 'P');
+        entry->effects = EFFECT_DUPLICATE;
+        entry->name = name;
+        name->refs++;
+        rewrite_parse(io->to_backend, name->stmt->name, tail);
+        m->used = m->len;
+        return STEP_USED;
+    }
+    name = prepared_name_add(s, text, stmt_intern(s->store, tail, s->params->parse_hash));
+    struct prepared *there = prepared_find(b, name->stmt);
+    bool status_is_known = b->units_answered == b->units_sent && b->status != 'E';
+    if (there != NULL && !there->stale && status_is_known) {
+        prepared_touch(b, there);
+        struct ledger_entry *entry = expect(s, io, 'P');
+        entry->action = LEDGER_LOCAL;
+        entry->effects = EFFECT_NAME_ADDED;
+        entry->name = name;
+    } else {
+        rewrite_make_room(b, name->stmt, io->to_backend);
+        struct ledger_entry *entry = expect(s, io, 'P');
+        entry->effects = EFFECT_NAME_ADDED | EFFECT_PREPARED_ADDED;
+        entry->name = name;
+        prepared_add(b, name->stmt);
+        rewrite_parse(io->to_backend, name->stmt->name, tail);
+        s->stats->server_parse_count++;
+    }
+    name->refs++; /* the entry's */
+    b->changes_unit = b->units_sent;
+    m->used = m->len;
+    return STEP_USED;
+}
+
+static enum step on_parse(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    if (m->len > PARSE_MAX)
+        return fatal(s, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "statement is too long to be prepared");
+    if (!is_whole(m))
+        return STEP_MORE;
+    const char *body = m->data + PROTO_HEADER;
+    struct reader r = reader_of(body, m->len - PROTO_HEADER);
+    const char *name = reader_cstr(&r);
+    const char *tail = r.at;
+    reader_cstr(&r);
+    size_t oids = reader_u16(&r);
+    if (r.bad || reader_left(&r) != oids * 4) { /* the server says what is wrong with it */
+        expect(s, io, 'P');
+        return consume(s, m, io, false);
+    }
+    s->stats->client_parse_count++;
+    struct slice rest = {tail, (size_t)(m->data + m->len - tail)};
+    if (*name == '\0')
+        return parse_unnamed(s, m, io, rest);
+    return parse_named(s, m, io, slice_of(name), rest);
+}
+
+/* Makes the backend's unnamed statement the client's own, or none if it has none. */
+static enum step ensure_unnamed(struct session *s, struct session_io *io)
+{
+    struct backend_state *b = s->link;
+    if (unnamed_is_uncertain(s))
+        return STEP_HOLD;
+    if (s->unnamed == NULL ? b->unnamed_is_none : b->unnamed == s->unnamed)
+        return STEP_USED;
+    s->unnamed_unit = b->units_sent;
+    rewrite_unnamed(b, s->unnamed, io->to_backend);
+    return STEP_USED;
+}
+
+/*
+ * Bind and Describe of a statement: the name at `at` becomes the backend's. The bytes before it are kept.
+ * @at  offset of the name's first byte in the message
+ */
+static enum step use_statement(struct session *s, struct client_msg *m, struct session_io *io, size_t at,
+                               struct slice text)
+{
+    struct backend_state *b = s->link;
+    if (text.len == 0) {
+        enum step step = ensure_unnamed(s, io);
+        if (step != STEP_USED)
+            return step;
+        expect(s, io, m->type);
+        return consume(s, m, io, false);
+    }
+    if (names_are_uncertain(b))
+        return STEP_HOLD;
+    struct prepared_name *name = prepared_name_find(s, text);
+    if (name == NULL) { /* unknown here, so unknown there, where all names are ours: PostgreSQL's own 26000 */
+        expect(s, io, m->type);
+        return consume(s, m, io, false);
+    }
+    rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
+    struct ledger_entry *entry = expect(s, io, m->type);
+    entry->name = name;
+    name->refs++;
+    size_t behind = at + text.len + 1;
+    size_t new_len = strlen(name->stmt->name);
+    rewrite_head(io->to_backend, m->data, at, (uint32_t)(m->len - text.len + new_len));
+    out_copy(io->to_backend, name->stmt->name, new_len + 1);
+    m->used = is_whole(m) ? m->len : m->avail;
+    out_ref(io->to_backend, m->data + behind, m->used - behind);
+    s->pass_left = m->len - (uint32_t)m->used;
+    s->pass_drop = false;
+    return STEP_USED;
+}
+
+/* Finds the NUL-terminated string at *at; false: not all here yet, or not inside the frame (then *bad). */
+static bool string_at(const struct client_msg *m, size_t *at, struct slice *out, bool *bad)
+{
+    size_t end = is_whole(m) ? m->len : m->avail;
+    const char *nul = *at < end ? memchr(m->data + *at, '\0', end - *at) : NULL;
+    if (nul == NULL) {
+        *bad = is_whole(m) || end - *at > NAME_MAX_BYTES;
+        return false;
+    }
+    out->ptr = m->data + *at;
+    out->len = (size_t)(nul - out->ptr);
+    *at += out->len + 1;
+    return true;
+}
+
+static enum step on_bind(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    struct slice portal, name;
+    size_t at = PROTO_HEADER;
+    bool bad = false;
+    size_t name_at = 0;
+    bool named = string_at(m, &at, &portal, &bad);
+    if (named) {
+        name_at = at;
+        named = string_at(m, &at, &name, &bad);
+    }
+    if (!named && !bad)
+        return STEP_MORE;
+    if (!named) {
+        expect(s, io, 'B');
+        return consume(s, m, io, false);
+    }
+    s->stats->bind_count++;
+    return use_statement(s, m, io, name_at, name);
+}
+
+/* Describe and Close: a kind byte and a name. */
+static enum step on_describe_or_close(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    if (!is_whole(m)) /* small: PROTO_SMALL_MAX */
+        return STEP_MORE;
+    struct slice name;
+    size_t at = PROTO_HEADER + 1;
+    bool bad = false;
+    bool of_statement = m->len > PROTO_HEADER && m->data[PROTO_HEADER] == 'S';
+    if (!of_statement || !string_at(m, &at, &name, &bad) || at != m->len) {
+        expect(s, io, m->type);
+        return consume(s, m, io, false);
+    }
+    if (m->type == 'D')
+        return use_statement(s, m, io, PROTO_HEADER + 1, name);
+    struct backend_state *b = s->link;
+    if (name.len == 0) {
+        struct ledger_entry *entry = expect(s, io, 'C');
+        entry->effects = EFFECT_UNNAMED_SET;
+        entry->stmt = s->unnamed;
+        s->unnamed = NULL;
+        s->unnamed_unit = b->units_sent;
+        backend_set_unnamed(b, NULL);
+        return consume(s, m, io, false);
+    }
+    if (names_are_uncertain(b))
+        return STEP_HOLD;
+    /* Closing only forgets the client's name: others may use the statement, and the backend keeps it for them. */
+    struct ledger_entry *entry = expect(s, io, 'C');
+    entry->action = LEDGER_LOCAL;
+    struct prepared_name *known = prepared_name_find(s, name);
+    if (known != NULL) {
+        entry->effects = EFFECT_NAME_REMOVED;
+        entry->name = known;
+        known->refs++;
+        prepared_name_unlink(s, known);
+        b->changes_unit = b->units_sent;
+    }
+    m->used = m->len;
+    return STEP_USED;
+}
+
+/* ---- with a backend ---- */
+static enum step on_linked(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    struct backend_state *b = s->link;
+    if (b->setting_up || b->ledger.count >= LEDGER_MAX)
+        return STEP_HOLD;
+    if (m->type == 'X')
+        return STEP_TERMINATE;
+    if (b->skipping && m->type != 'S') /* the server would ignore it too */
+        return consume(s, m, io, true);
+    if (m->type == 'd' || m->type == 'c' || m->type == 'f')
+        return on_copy_data(s, m, io);
+    if (b->copy == COPY_IN && m->type != 'S' && m->type != 'H') {
+        /* The server gives up over it, the connection with it from PostgreSQL 14 on. */
+        b->spoiled = true;
+        return consume(s, m, io, false);
+    }
+    if (!b->batch_open && io->others_wait && b->ledger.count > 0 && s->units >= FAIR_UNITS)
+        return STEP_HOLD;
+    switch (m->type) {
+    case 'Q':
+    case 'F':
+        return on_query(s, m, io);
+    case 'S':
+        return on_sync(s, m, io);
+    case 'H':
+        if (b->copy == COPY_IN)
+            return consume(s, m, io, true);
+        b->batch_open = true;
+        return consume(s, m, io, false);
+    case 'P':
+        if (s->rewriting)
+            return on_parse(s, m, io);
+        break;
+    case 'B':
+        if (s->rewriting)
+            return on_bind(s, m, io);
+        break;
+    case 'D':
+    case 'C':
+        if (s->rewriting)
+            return on_describe_or_close(s, m, io);
+        break;
+    case 'E':
+        break;
+    default: /* 'p': nothing is being authenticated */
+        return fatal(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message type after login");
+    }
+    expect(s, io, m->type);
+    return consume(s, m, io, false);
+}
+
+/* ---- without one ---- */
+
+/* Everything that the server would work on at once is here: a Query, or a batch up to its Sync or Flush. */
+static bool unit_is_here(const struct session *s, const char *data, size_t len)
+{
+    size_t at = 0;
+    while (at < COLLECT_MAX) {
+        struct proto_header h;
+        if (proto_frontend_header(data + at, len - at, s->store->max_packet_size, &h) != 0)
+            return false;
+        if (h.len > len - at)
+            return len >= COLLECT_MAX;
+        if (strchr("PBDEC", h.type) == NULL)
+            return true;
+        at += h.len;
+    }
+    return true;
+}
+
+/* Only the client's name goes, so no backend is wanted for it. */
+static enum step close_unlinked(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    if (!is_whole(m))
+        return STEP_MORE;
+    struct slice name;
+    size_t at = PROTO_HEADER + 1;
+    bool bad = false;
+    bool of_statement = s->rewriting && m->len > PROTO_HEADER && m->data[PROTO_HEADER] == 'S';
+    if (!of_statement || !string_at(m, &at, &name, &bad) || at != m->len || name.len == 0)
+        return unit_is_here(s, m->data, m->avail) ? STEP_NEED : STEP_MORE;
+    struct prepared_name *known = prepared_name_find(s, name);
+    if (known != NULL)
+        prepared_name_unlink(s, known);
+    static const char close_complete[] = {'3', 0, 0, 0, 4};
+    out_copy(io->to_client, close_complete, sizeof close_complete);
+    return consume(s, m, io, true);
+}
+
+static enum step on_unlinked(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    switch (m->type) {
+    case 'X':
+        return STEP_TERMINATE;
+    case 'S': { /* no batch, no transaction: the answer is known */
+        static const char ready[] = {'Z', 0, 0, 0, 5, 'I'};
+        out_copy(io->to_client, ready, sizeof ready);
+        return consume(s, m, io, true);
+    }
+    case 'H':
+    case 'd':
+    case 'c':
+    case 'f':
+        return consume(s, m, io, true);
+    case 'C':
+        return close_unlinked(s, m, io);
+    case 'p':
+        return fatal(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message type after login");
+    default:
+        return unit_is_here(s, m->data, m->avail) ? STEP_NEED : STEP_MORE;
+    }
+}
+
+size_t session_client_bytes(struct session *s, const char *data, size_t len, struct session_io *io,
+                            enum session_want *want)
+{
+    static const enum session_want want_of[] = {
+        [STEP_MORE] = SESSION_MORE,   [STEP_NEED] = SESSION_NEED,           [STEP_HOLD] = SESSION_HOLD,
+        [STEP_FATAL] = SESSION_FATAL, [STEP_TERMINATE] = SESSION_TERMINATE,
+    };
+    size_t at = 0;
+    *want = SESSION_MORE;
+    while (at < len) {
+        if (s->pass_left > 0) {
+            size_t n = len - at < s->pass_left ? len - at : s->pass_left;
+            if (!s->pass_drop)
+                out_ref(io->to_backend, data + at, n);
+            s->pass_left -= (uint32_t)n;
+            at += n;
+            continue;
+        }
+        struct proto_header h;
+        int rc = proto_frontend_header(data + at, len - at, s->store->max_packet_size, &h);
+        if (rc == ERR_AGAIN)
+            break;
+        if (rc != 0) {
+            fatal(s, SQLSTATE_PROTOCOL_VIOLATION,
+                  rc == ERR_TOO_LARGE ? "invalid message length" : "invalid frontend message type");
+            *want = SESSION_FATAL;
+            break;
+        }
+        struct client_msg m = {.type = h.type, .len = h.len, .data = data + at, .avail = len - at};
+        enum step step = s->link ? on_linked(s, &m, io) : on_unlinked(s, &m, io);
+        if (s->link != NULL)
+            rewrite_settle(s->link, io);
+        if (step != STEP_USED) {
+            *want = want_of[step];
+            break;
+        }
+        at += m.used;
+    }
+    return at;
+}

@@ -1,0 +1,82 @@
+/* Output as pieces: references into the receive buffer, and chunks for what we write ourselves. */
+#include "pgpooler/session.h"
+
+enum { CHUNK_SIZE = 16384 };
+
+struct out_chunk {
+    struct out_chunk *older;
+    size_t used, size;
+    char data[];
+};
+
+static void push_piece(struct out *out, const char *ptr, size_t len)
+{
+    if (out->count > 0) {
+        struct iovec *last = &out->pieces[out->count - 1];
+        if ((const char *)last->iov_base + last->iov_len == ptr) {
+            last->iov_len += len;
+            return;
+        }
+    }
+    if (out->count == out->size) {
+        out->size = out->size ? out->size * 2 : 16;
+        out->pieces = mem_realloc(out->pieces, (size_t)out->size * sizeof *out->pieces);
+    }
+    out->pieces[out->count++] = (struct iovec){(void *)(uintptr_t)ptr, len};
+}
+
+void out_ref(struct out *out, const char *ptr, size_t len)
+{
+    if (len == 0)
+        return;
+    out->total += len;
+    push_piece(out, ptr, len);
+}
+
+void out_copy(struct out *out, const void *src, size_t len)
+{
+    if (len == 0)
+        return;
+    struct out_chunk *chunk = out->chunks;
+    if (chunk == NULL || chunk->size - chunk->used < len) {
+        size_t size = len > CHUNK_SIZE ? len : CHUNK_SIZE;
+        chunk = mem_alloc(sizeof *chunk + size);
+        *chunk = (struct out_chunk){.older = out->chunks, .size = size};
+        out->chunks = chunk;
+    }
+    char *at = chunk->data + chunk->used;
+    memcpy(at, src, len);
+    chunk->used += len;
+    out->total += len;
+    push_piece(out, at, len);
+}
+
+void out_reset(struct out *out)
+{
+    out->count = 0;
+    out->total = 0;
+    struct out_chunk *chunk = out->chunks;
+    if (chunk == NULL)
+        return;
+    while (chunk->older != NULL || chunk->size > CHUNK_SIZE) { /* keeps one ordinary chunk for the next time */
+        struct out_chunk *older = chunk->older;
+        mem_free(chunk);
+        chunk = older;
+        if (chunk == NULL)
+            break;
+    }
+    out->chunks = chunk;
+    if (chunk != NULL)
+        chunk->used = 0;
+}
+
+void out_deinit(struct out *out)
+{
+    while (out->chunks != NULL) {
+        struct out_chunk *older = out->chunks->older;
+        mem_free(out->chunks);
+        out->chunks = older;
+    }
+    mem_free(out->pieces);
+    *out = (struct out){0};
+}

@@ -1,0 +1,51 @@
+/*
+ * Private to session: prepared names of a client, and what is prepared on a backend.
+ */
+#ifndef SESSION_PREPARED_H
+#define SESSION_PREPARED_H
+
+#include "session/ledger.h"
+#include "session/store.h"
+
+/* A client's name for a statement. Immutable: a name parsed anew is a new object. */
+struct prepared_name {
+    uint32_t refs;
+    uint32_t len;
+    uint64_t hash;
+    struct stmt *stmt; /* owned reference */
+    char text[];       /* NUL-terminated */
+};
+struct prepared_names {
+    struct table table; /* owns a reference of each */
+};
+
+struct prepared_name *prepared_name_find(const struct session *s, struct slice text);
+struct prepared_name *prepared_name_add(struct session *s, struct slice text, struct stmt *stmt); /* takes stmt */
+void prepared_name_link(struct session *s, struct prepared_name *name);    /* takes a reference */
+void prepared_name_unlink(struct session *s, struct prepared_name *name);  /* drops the table's; absent is fine */
+void prepared_name_unref(struct store *store, struct prepared_name *name); /* NULL is fine */
+void prepared_names_clear(struct session *s);
+/* Any name of the session that stands for this statement, or NULL. Linear: for error texts. */
+const char *prepared_name_of(const struct session *s, const struct stmt *stmt);
+
+/* One statement on a backend, in order of last use. */
+struct prepared {
+    struct list recent;
+    struct stmt *stmt; /* owned reference */
+    bool stale;        /* the server's copy is of no use any more: close and parse again before the next use */
+};
+struct prepared_on_backend {
+    struct table table;
+    struct list recent; /* most recently used first */
+    int count;
+};
+struct prepared *prepared_find(const struct backend_state *b, const struct stmt *stmt);
+void prepared_touch(struct backend_state *b, struct prepared *p);
+void prepared_add(struct backend_state *b, struct stmt *stmt);          /* takes its own reference */
+void prepared_remove(struct backend_state *b, const struct stmt *stmt); /* absent is fine */
+void prepared_clear(struct backend_state *b);
+struct prepared *prepared_least_recent(const struct backend_state *b); /* NULL when empty */
+void backend_set_unnamed(struct backend_state *b, struct stmt *stmt);  /* takes its own reference; NULL: none there */
+void backend_forget_unnamed(struct backend_state *b);                  /* nobody knows what is there */
+
+#endif

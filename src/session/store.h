@@ -1,0 +1,21 @@
+/* Private to session: statements in the store, and copies that travel between workers. */
+#ifndef SESSION_STORE_H
+#define SESSION_STORE_H
+
+#include "pgpooler/session.h"
+
+/* Finds or makes; gives one reference. @tail  a Parse message behind its name, well-formed */
+struct stmt *stmt_intern(struct store *store, struct slice tail, uint64_t parse_hash);
+static inline struct stmt *stmt_ref(struct stmt *stmt)
+{
+    stmt->refs++;
+    return stmt;
+}
+void stmt_unref(struct store *store, struct stmt *stmt); /* NULL is fine */
+
+/* Copies outside of any store; freed with mem_free. */
+struct stmt *stmt_copy(const struct stmt *stmt);
+struct params *params_plain_copy(const struct params *params);
+struct params *params_copy_into(struct store *store, const struct params *foreign); /* gives one reference */
+
+#endif
