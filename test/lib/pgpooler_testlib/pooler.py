@@ -33,9 +33,11 @@ class Pooler:
     users       auth_file: name -> secret; over USERS
     more        text behind the sections: [users], [peers]
     binary      another program than $PGPOOLER_BIN
+    wrapper     words in front of the command, such as valgrind; $PGPOOLER_WRAPPER by default
     """
 
-    def __init__(self, databases, settings=None, users=None, more="", binary=None, arguments=(), environment=None):
+    def __init__(self, databases, settings=None, users=None, more="", binary=None, arguments=(), environment=None,
+                 wrapper=None):
         self.dir = process.temp_dir("pooler")
         self.host = "127.0.0.1"
         self.users = dict(USERS, **(users or {}))
@@ -55,6 +57,7 @@ class Pooler:
         self.binary = pathlib.Path(binary) if binary else binary_path()
         self.arguments = list(arguments)
         self.environment = environment
+        self.wrapper = shlex.split(os.environ.get("PGPOOLER_WRAPPER", "")) if wrapper is None else list(wrapper)
         self.ini = self.dir / "pgpooler.ini"
         self.process = None
         self.allowed = None
@@ -93,13 +96,13 @@ class Pooler:
     # ---- life
 
     def start(self):
-        wrapper = shlex.split(os.environ.get("PGPOOLER_WRAPPER", ""))
         environment = process.own_environment(**(self.environment or {}))
         # Reports go to the log, and leaks count; a preset wins.
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         environment.setdefault("TSAN_OPTIONS", "halt_on_error=0:second_deadlock_stack=1")
-        self.process = process.Process([*wrapper, self.binary, *self.arguments, self.ini], self.dir / "log", environment)
+        self.process = process.Process([*self.wrapper, self.binary, *self.arguments, self.ini], self.dir / "log",
+                                       environment)
         process.wait_until(self._accepts, 20, "the pooler accepts connections")
 
     def _accepts(self):
