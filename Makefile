@@ -1,7 +1,7 @@
 # The build and everything around it. Try `make demo`, then `make check`.
 #
 # BUILD names the directory of one variant; the sanitizers, clang and coverage have their own, so switching rebuilds
-# nothing. WERROR= accepts warnings, for compilers that know more of them than ours.
+# nothing. WERROR= accepts warnings, for compilers that know more of them than ours. V=1 shows the commands.
 
 SHELL := /bin/bash
 ifeq ($(origin CC),default)
@@ -52,10 +52,13 @@ MEMORY_OBJECTS := $(filter-out $(BUILD)/obj/src/net/%,$(LIB_OBJECTS)) $(BUILD)/o
 
 all: $(BUILD)/pgpooler
 
+Q := $(if $(V),,@)
+
 # ---- what is built ---------------------------------------------------------------------------------------------
 
 $(BUILD)/pgpooler: $(BUILD)/obj/src/main/main.o $(BUILD)/libpgpooler.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	@echo "  link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/libpgpooler.a: $(LIB_OBJECTS)
 $(BUILD)/libmemory.a: $(MEMORY_OBJECTS)
@@ -64,30 +67,32 @@ $(BUILD)/libhelpers.a: $(call objects,$(TEST_HELPERS))
 # Replaced as a whole: a source file that is gone must not live on in the archive.
 $(BUILD)/%.a:
 	@mkdir -p $(@D) && rm -f $@
-	ar rcs $@ $^
+	@echo "  ar    $@"
+	$(Q)ar rcs $@ $^
 
 $(MEMORY_TESTS): $(BUILD)/libmemory.a
 $(filter-out $(MEMORY_TESTS),$(TEST_PROGRAMS)): $(BUILD)/libpgpooler.a
 
 $(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libhelpers.a
-	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libhelpers.a $(filter-out %helpers.a,$(filter %.a,$^)) \
+	@mkdir -p $(@D) && echo "  link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libhelpers.a $(filter-out %helpers.a,$(filter %.a,$^)) \
 		-lcheck -lsubunit $(ALL_LIBS)
 
 $(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libpgpooler.a
-	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(ALL_LIBS)
+	@mkdir -p $(@D) && echo "  link  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/obj/%.o: %.c Makefile
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@mkdir -p $(@D) && echo "  cc    $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/obj/test/%.o: ALL_CFLAGS += -Itest/lib
 $(BUILD)/obj/src/sql/parse_tree.o: ALL_CFLAGS += -isystem $(PG_HEADERS)
 
 # Everything compiled, nothing linked: what a second compiler is asked for.
 compile: $(LIB_OBJECTS) $(call objects,$(wildcard src/main/main.c) $(TEST_HELPERS) $(wildcard test/lib/net_memory.c) \
-	$(TESTS))
+	$(TESTS) $(FUZZERS))
+	@:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -122,7 +127,7 @@ integration: deps
 
 lint: deps
 	@scripts/check-layers
-	@clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	@clang-format-14 --dry-run -Werror $$(find src include test -name '*.[ch]')
 	@echo "lint: format is clean"
 	+@$(SUB_MAKE) compile
 	+@$(SUB_MAKE) BUILD=build/clang CC=clang-14 compile
