@@ -10,8 +10,9 @@
  *
  * A worker serves its own clients from its own idle backends while nobody waits; everything else asks the broker:
  *
- *      client wants a backend         broker_ask()  -> queued, with orders for workers
- *      backend free again             broker_freed() -> KEEP it idle, SERVE this ticket, GIVE it away, CLOSE it
+ *      client wants a backend         pool_lease(), or broker_ask() -> queued, with orders for workers
+ *      backend free again             pool_release(), or broker_freed() -> KEEP it idle, SERVE this ticket, GIVE it
+ *                                     away, CLOSE it
  *      backend arrived from a worker  broker_arrived() -> the same answers
  *      slot ordered by CONNECT        broker_connected() or broker_connect_failed()
  *      backend closed                 broker_closed()
@@ -34,7 +35,7 @@ enum { WORKERS_MAX = 64 };
 struct broker;
 struct broker_pool; /* shared record of one pool; lives as long as the broker */
 
-/* All numbers: 0 means no limit, except min, reserve. */
+/* All numbers: 0 means no limit, except min, reserve. reserve_timeout 0: the reserve is not used. */
 struct pool_limits {
     int size, min, reserve;
     usec reserve_timeout;
@@ -45,10 +46,11 @@ struct pool_limits {
     bool keep_min;    /* min counts even without a client (forced user) */
 };
 
-/* What a worker is told to do for a pool. The caller posts each order to its worker (or does its own at once). */
+/* What a worker is told to do for a pool. The caller posts each order to its worker (or does its own at once).
+ * A call overwrites the orders it is given: carry them out before the next one. */
 enum broker_order_kind {
     BROKER_CONNECT, /* open a backend: the slot is already counted for you */
-    BROKER_OFFER,   /* somebody waits: call broker_freed() for an idle backend of this pool, if you have one */
+    BROKER_OFFER,   /* somebody waits: pool_take() an idle backend, if you have one, and call broker_freed() for it */
     BROKER_EVICT,   /* close your longest idle backend of this pool, if you have one: its room is wanted */
 };
 struct broker_order {
@@ -77,7 +79,7 @@ void broker_free(struct broker *b);
 /* Limits over the whole process; 0: none. */
 void broker_set_process_limits(struct broker *b, int clients_max, int backends_max);
 
-/* Finds or makes. `entry` and `user` are copied. `worker_data` slots below belong to the workers. */
+/* Finds or makes. `entry` and `user` are copied. */
 struct broker_pool *broker_pool_get(struct broker *b, const char *entry, const char *user, int target);
 const char *broker_pool_entry(const struct broker_pool *p);
 const char *broker_pool_user(const struct broker_pool *p);
@@ -87,11 +89,15 @@ void broker_pool_set_limits(struct broker *b, struct broker_pool *p, const struc
 /* Cursor over all pools, oldest first; start with NULL. Pools are never removed while the broker lives. */
 struct broker_pool *broker_pool_next(struct broker *b, const struct broker_pool *after);
 
-/* Tickets in all queues: while 0, releases need not ask. One relaxed load. */
+/*
+ * What workers look at instead of taking the lock. All three are seq_cst: a worker that changes its idle list must
+ * note that before it looks whether somebody waits, or a wake-up is lost. pool_lease() and pool_release() do it right.
+ */
+/* Tickets in all queues: while 0, releases need not ask. */
 bool broker_anyone_waits(const struct broker *b);
 /* Tickets in this pool's queue: while 0, a client may take its worker's idle backend at once. */
 bool broker_pool_anyone_waits(const struct broker_pool *p);
-/* Hint for the others: how many backends of this pool the worker has idle now. One relaxed store. */
+/* Hint for the others: how many backends of this pool the worker has idle now. The pool_ calls below note it. */
 void broker_pool_note_idle(struct broker_pool *p, int worker, int idle);
 
 enum broker_ask { BROKER_QUEUED, BROKER_DOWN };
@@ -120,7 +126,8 @@ struct broker_freed broker_freed(struct broker *b, struct broker_pool *p, int wo
                                  struct broker_orders *orders);
 struct broker_freed broker_arrived(struct broker *b, struct broker_pool *p, int worker, usec now,
                                    struct broker_orders *orders);
-/* A GIVE that could not be carried out (the backend died on its way at the giver): the slot is free again. */
+/* A GIVE that could not be carried out (the backend died at the giver, or before broker_arrived() at the receiver):
+ * the slot is free again. */
 void broker_give_failed(struct broker *b, struct broker_pool *p, int from, int to, usec now,
                         struct broker_orders *orders);
 /* The slot of a CONNECT order holds a live backend now; call broker_freed() next. */
@@ -132,12 +139,14 @@ void broker_connect_failed(struct broker *b, struct broker_pool *p, int worker, 
 void broker_closed(struct broker *b, struct broker_pool *p, int worker, usec now, struct broker_orders *orders);
 /* Copies the text of the last failure; "" when the pool is not known to be down. */
 void broker_pool_failure(struct broker *b, struct broker_pool *p, char *out, size_t size);
-/* What only time brings: reserve pools, retries after failures, min_pool_size. Call every 100 ms or so, any worker. */
+/* What only time brings: reserve pools, retries after failures, min_pool_size; also what raised limits allow.
+ * Call every 100 ms or so, any worker. */
 void broker_tick(struct broker *b, usec now, struct broker_orders *orders);
 /* Cursor for withdrawing tickets in bulk: this worker's oldest ticket in this pool, or NULL. Stays queued. */
 struct ticket *broker_pool_ticket(struct broker *b, struct broker_pool *p, int worker);
 
-/* PAUSE: nothing is handed out, freed backends are closed, tickets stay. entry NULL: all. */
+/* PAUSE: nothing is handed out, freed backends are closed, tickets stay. entry NULL: all; that is a switch of its own,
+ * beside those of the entries. A paused entry stays paused when all are resumed. */
 void broker_pause(struct broker *b, const char *entry);
 void broker_resume(struct broker *b, const char *entry, usec now, struct broker_orders *orders);
 bool broker_is_paused(struct broker *b, const char *entry);
@@ -183,7 +192,14 @@ struct pool {
     int worker;
 };
 void pool_init(struct pool *p, struct broker_pool *shared, int worker);
-void pool_put(struct pool *p, struct pool_member *m, usec now); /* idle from now on */
+/*
+ * For a client: an idle backend, or NULL when there is none or when somebody waits for this pool already. After NULL
+ * call broker_ask(): others may count on it.
+ */
+struct pool_member *pool_lease(struct pool *p, bool round_robin);
+/* Idle again: true. False when somebody waits somewhere: not on the list, call broker_freed(). */
+bool pool_release(struct pool *p, struct pool_member *m, usec now);
+void pool_put(struct pool *p, struct pool_member *m, usec now); /* KEEP: idle from now on */
 /* Out of the idle list: the most recently used, or with round_robin the least. NULL when none. */
 struct pool_member *pool_take(struct pool *p, bool round_robin);
 void pool_remove(struct pool *p, struct pool_member *m);     /* an idle one that died or is closed */
