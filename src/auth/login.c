@@ -224,6 +224,8 @@ enum auth_answer auth_login_resume(struct auth_login *login, struct buf *out)
 static enum auth_answer on_ok(struct auth_login *login, struct reader body)
 {
     bool may_come = login->state == LOGIN_NEW || login->state == LOGIN_SENT_PASSWORD || login->state == LOGIN_PROVED;
+    if (login->state == LOGIN_GRANTED)
+        return refuse(login, "authentication request out of order");
     if (!may_come)
         return refuse(login, "server said ok before it proved itself");
     if (reader_left(&body) != 0)
