@@ -137,6 +137,20 @@ START_TEST(password_message_is_judged)
 }
 END_TEST
 
+START_TEST(hash_of_the_empty_password_opens_nothing)
+{
+    static const char *const secrets[] = {NULL, "", "SCRAM-SHA-256$broken"};
+    for (int i = 0; i < COUNT(secrets); i++) {
+        struct auth_check *check = started(AUTH_CHECK_MD5, "alice", secrets[i]);
+        char inner[MD5_TEXT_LEN + 1], response[MD5_TEXT_LEN + 1];
+        ck_assert(digest_md5_text(slice_of(secrets[i] != NULL ? secrets[i] : ""), slice_of("alice"), inner));
+        ck_assert(digest_md5_text(slice_of(inner + 3), (struct slice){out.data + 9, 4}, response));
+        ck_assert_int_eq(auth_check_step(check, response, sizeof(response), &out), AUTH_REFUSED);
+        expect_refusal(check, "28P01", "password authentication failed");
+    }
+}
+END_TEST
+
 START_TEST(a_message_behind_the_last_is_refused)
 {
     struct auth_check *check = started(AUTH_CHECK_PLAIN, "alice", "secret");
@@ -348,6 +362,7 @@ int main(void)
     tcase_add_test(tc, md5_salts_differ);
     tcase_add_test(tc, trust_wants_a_known_user);
     tcase_add_loop_test(tc, password_message_is_judged, 0, COUNT(passwords));
+    tcase_add_test(tc, hash_of_the_empty_password_opens_nothing);
     tcase_add_test(tc, a_message_behind_the_last_is_refused);
     tcase_add_loop_test(tc, sasl_lengths_are_exact, 0, COUNT(initials));
     tcase_add_loop_test(tc, sasl_pieces_are_refused, 0, COUNT(pieces));
