@@ -17,12 +17,12 @@
 
 /* ---- loop ---- */
 struct loop;
-struct loop *loop_new(void);
+struct loop *loop_new(void);       /* NULL: the kernel has no descriptors left */
 void loop_run(struct loop *loop);  /* until loop_stop; everything open is closed by its owner before loop_free */
 void loop_stop(struct loop *loop); /* any thread */
 void loop_free(struct loop *loop);
 usec loop_now(const struct loop *loop);       /* monotonic, read once per event that is delivered */
-usec loop_heartbeat(const struct loop *loop); /* any thread: loop_now of its latest turn */
+usec loop_heartbeat(const struct loop *loop); /* any thread: loop_now of its latest turn; none while it sleeps */
 usec net_wall_now(void);                      /* since the epoch, for logs and SHOW */
 
 /* ---- mailbox: a message is posted from any thread and run on the loop's own, in order of posting per sender ---- */
@@ -76,12 +76,16 @@ struct stream;
 struct stream_events {
     void (*opened)(void *owner, int err); /* of stream_connect: 0, or a negative errno */
     void (*readable)(void *owner);        /* bytes, the end or an error are there to be read */
-    void (*drained)(void *owner);         /* output that had been pending is all written */
+    /* Nothing is pending any more: written, or dropped because the peer is gone, which the next stream_write says. */
+    void (*drained)(void *owner);
 };
 struct stream_options { /* 0: the system's default */
     int keepalive, keepidle, keepintvl, keepcnt, user_timeout_msec, buffer_size;
 };
-/* Takes fd (made non-blocking here). `owner` is handed to the events. */
+/*
+ * Takes fd (made non-blocking here). `owner` is handed to the events. If the kernel refuses to poll the descriptor,
+ * reading says ERR_IO.
+ */
 struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *owner);
 struct stream *stream_connect(struct loop *loop, const struct address *to, const struct stream_options *options,
                               const struct stream_events *events, void *owner);
@@ -124,7 +128,7 @@ struct listener_options {
  */
 struct listener *listener_open(struct loop *loop, const struct address *at, const struct listener_options *options,
                                void (*accepted)(void *owner, int fd), void *owner, char **error);
-/* An inherited or already listening descriptor (socket activation). Takes. */
+/* An inherited or already listening descriptor (socket activation). Takes. NULL: the kernel refuses to poll it. */
 struct listener *listener_adopt(struct loop *loop, int fd, void (*accepted)(void *owner, int fd), void *owner);
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
@@ -135,7 +139,11 @@ const struct address *listener_address(const struct listener *listener);
  */
 void listener_close(struct listener *listener);
 
-/* ---- watch: readiness of somebody else's descriptor (libpq's, microhttpd's) ---- */
+/* ---- watch: readiness of somebody else's descriptor (libpq's, microhttpd's), level-triggered ----
+ *
+ * An error is told as readiness for everything wanted. One watch per descriptor; close it before the number is used
+ * again on the same loop. NULL: the kernel refuses to poll it.
+ */
 struct watch;
 enum { WATCH_READ = 1, WATCH_WRITE = 2 };
 struct watch *net_watch(struct loop *loop, int fd, int events, void (*ready)(void *owner, int events), void *owner);
@@ -149,7 +157,10 @@ struct resolved {
     const char *error;
     struct address addresses[RESOLVED_MAX];
 };
-/* done is always called from the loop, never from inside net_resolve. `result` is borrowed from the callee. */
+/*
+ * done is always called from the loop, never from inside net_resolve; a lookup that is still on its way when the loop
+ * is freed is dropped without it. `result` is lent until done returns. Numbers and socket directories resolve too.
+ */
 void net_resolve(struct loop *loop, const char *host, int port,
                  void (*done)(void *owner, const struct resolved *result), void *owner);
 /* All lookups of this loop use this file instead of /etc/resolv.conf; before the first lookup. */
