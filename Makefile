@@ -100,7 +100,7 @@ compile: $(LIB_OBJECTS) $(call objects,$(wildcard src/main/main.c) $(TEST_HELPER
 # Each of these works as the only command on a fresh machine, so it sees to the packages first and builds in a make
 # of its own, which may then ask pkg-config.
 
-SUB_MAKE = $(MAKE) --no-print-directory -j$(JOBS) -Otarget
+SUB_MAKE = $(MAKE) --no-print-directory -Otarget $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 deps:
 	@scripts/deps

@@ -16,8 +16,8 @@ ADMIN = "admin"
 USERS = {"postgres": "postgres-secret", "app": "app-secret", "alice": "alice-secret", "bob": "bob-secret",
          ADMIN: "admin-secret"}
 
-# A line that no orderly run writes: the level FATAL, a failed assertion, a sanitizer's report.
-ALARM = re.compile(r"\] FATAL |Assertion `|(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|: runtime error: ")
+# A line that no orderly run writes: the level FATAL, a failed assertion, a sanitizer's report, a backend out of step.
+ALARM = re.compile(r"\] FATAL |Assertion `|\bdesync\b|(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|: runtime error: ")
 
 
 def binary_path():
