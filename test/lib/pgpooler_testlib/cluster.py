@@ -107,7 +107,10 @@ class Cluster:
         process.remove_dir(self.dir)
 
     def reload(self):
+        """New logins see the changed files when this returns."""
+        before = self.psql("select pg_conf_load_time()")
         self.process.signal(signal.SIGHUP)
+        process.wait_until(lambda: self.psql(f"select pg_conf_load_time() > '{before}'") == "t", 10, "a reload")
 
     def freeze(self):
         """The postmaster stops where it is: logins hang, and what is connected goes on."""
@@ -139,9 +142,7 @@ class Cluster:
         """Another method for TCP logins, with pg_hba lines to go in front, in force when this returns."""
         self.auth = auth
         self._write_hba(lines)
-        self.psql("select pg_reload_conf()")
-        expected = 4 + len(lines)
-        process.wait_until(lambda: int(self.psql("select count(*) from pg_hba_file_rules")) == expected, 5, "hba is read")
+        self.reload()
 
     def create_role(self, name, password=None, options="login", encryption="scram-sha-256"):
         """Existing roles get the new password and options."""

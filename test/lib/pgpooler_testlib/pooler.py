@@ -17,7 +17,8 @@ USERS = {"postgres": "postgres-secret", "app": "app-secret", "alice": "alice-sec
          ADMIN: "admin-secret"}
 
 # A line that no orderly run writes: the level FATAL, a failed assertion, a sanitizer's report, a backend out of step.
-ALARM = re.compile(r"\] FATAL |Assertion `|\bdesync\b|(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|: runtime error: ")
+ALARM = re.compile(r"\] FATAL |Assertion `|\bdesync\b|"
+                   r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|: runtime error: ")
 
 
 def binary_path():

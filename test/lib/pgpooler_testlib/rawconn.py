@@ -238,8 +238,8 @@ class RawConn:
     After the login: parameters (dict), pid, key, and greeting, the messages of the login in order.
     """
 
-    def __init__(self, port, user="postgres", dbname="postgres", host="127.0.0.1", secret=None, timeout=10.0, login=True,
-                 version=PROTOCOL_3_0, **parameters):
+    def __init__(self, port, user="postgres", dbname="postgres", host="127.0.0.1", secret=None, timeout=10.0,
+                 login=True, version=PROTOCOL_3_0, **parameters):
         if host.startswith("/"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
