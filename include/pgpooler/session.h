@@ -120,6 +120,7 @@ struct session {
     uint8_t mode; /* enum session_mode */
     bool rewriting;
     bool pass_drop; /* ... or are dropped */
+    bool refusing;  /* the rest of a refused batch is skipped, up to its Sync */
     const char *fatal_sqlstate, *fatal_text;
 };
 
@@ -179,6 +180,13 @@ enum session_want {
 size_t session_client_bytes(struct session *s, const char *data, size_t len, struct session_io *io,
                             enum session_want *want);
 
+/*
+ * Unlinked, at the beginning of a unit that waits for a backend: gives it up with an ERROR, as if the server had
+ * answered it so. Returns how many bytes are consumed.
+ */
+size_t session_refuse_unit(struct session *s, const char *data, size_t len, struct out *to_client, const char *sqlstate,
+                           const char *text);
+
 enum backend_news {
     BACKEND_FINE,
     BACKEND_DYING,  /* it sent a FATAL error (passed on): its end of stream follows */
@@ -206,6 +214,9 @@ enum session_farewell {
 };
 /* What to do with the backend of a client that is gone. Decide before session_detach(). */
 enum session_farewell session_farewell(const struct session *s);
+
+int session_prepared_count(const struct session *s);             /* names of this client */
+int backend_state_prepared_count(const struct backend_state *b); /* statements on this backend */
 
 /* A simple query of our own on a backend without a session; quiet again when backend_state_is_quiet(). */
 void backend_state_hidden_query(struct backend_state *b, const char *sql, struct out *to_backend);

@@ -427,6 +427,9 @@ static enum step close_unlinked(struct session *s, struct client_msg *m, struct 
 
 static enum step on_unlinked(struct session *s, struct client_msg *m, struct session_io *io)
 {
+    if (s->refusing && m->type != 'S' && m->type != 'X')
+        return consume(s, m, io, true);
+    s->refusing = false;
     switch (m->type) {
     case 'X':
         return STEP_TERMINATE;
@@ -447,6 +450,27 @@ static enum step on_unlinked(struct session *s, struct client_msg *m, struct ses
     default:
         return unit_is_here(s, m->data, m->avail) ? STEP_NEED : STEP_MORE;
     }
+}
+
+size_t session_refuse_unit(struct session *s, const char *data, size_t len, struct out *to_client,
+                           const char *sqlstate, const char *text)
+{
+    assert(s->link == NULL && s->pass_left == 0);
+    struct proto_header h;
+    if (proto_frontend_header(data, len, s->store->max_packet_size, &h) != 0)
+        return 0;
+    struct buf msg = {0};
+    proto_error(&msg, &(struct proto_error){.severity = "ERROR", .sqlstate = sqlstate, .message = text, .with_v = true});
+    bool one_message = h.type == 'Q' || h.type == 'F';
+    if (one_message)
+        proto_ready(&msg, 'I');
+    out_copy(to_client, msg.data, msg.len);
+    buf_deinit(&msg);
+    s->refusing = !one_message;
+    size_t used = h.len <= len ? h.len : len;
+    s->pass_left = h.len - (uint32_t)used;
+    s->pass_drop = true;
+    return used;
 }
 
 size_t session_client_bytes(struct session *s, const char *data, size_t len, struct session_io *io,

@@ -69,7 +69,17 @@ const char *prepared_name_of(const struct session *s, const struct stmt *stmt)
     return NULL;
 }
 
+int session_prepared_count(const struct session *s)
+{
+    return s->names ? (int)s->names->table.live : 0;
+}
+
 /* ---- the backend's statements ---- */
+int backend_state_prepared_count(const struct backend_state *b)
+{
+    return b->prepared ? b->prepared->count : 0;
+}
+
 static bool is_of_stmt(const void *value, const void *key)
 {
     return ((const struct prepared *)value)->stmt == key;

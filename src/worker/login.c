@@ -1,0 +1,520 @@
+/*
+ * From the first byte to the first ReadyForQuery: requests before startup, the startup message, authentication, the
+ * welcome. Moves forward only: one startup message, whose identity never changes; in authentication nothing but 'p'.
+ */
+#include "worker/types.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+struct login {
+    struct timer timer; /* over everything until the welcome */
+    struct job job;
+    struct client *client; /* NULL: gone while the job runs */
+    struct auth_check *check;
+    char *user, *database;
+    struct buf options;
+    char *values[TRACKED_MAX]; /* of tracked parameters, as the client wants them */
+    bool asked_tls, asked_gss, is_console, working, welcome_due;
+    bool started; /* the startup message is read */
+};
+
+static bool is_console_name(const char *database)
+{
+    return strcmp(database, "pgbouncer") == 0 || strcmp(database, "pgpooler") == 0;
+}
+
+static void send_buf(struct client *client, struct buf *msg)
+{
+    struct iovec piece = {msg->data, msg->len};
+    stream_write(client->stream, &piece, 1);
+    buf_deinit(msg);
+}
+
+static void login_destroy(struct login *login)
+{
+    auth_check_free(login->check);
+    for (int i = 0; i < TRACKED_MAX; i++)
+        mem_free(login->values[i]);
+    mem_free(login->user);
+    mem_free(login->database);
+    buf_deinit(&login->options);
+    mem_free(login);
+}
+
+void login_free(struct client *client)
+{
+    struct login *login = client->login;
+    client->login = NULL;
+    client->worker->login_clients--;
+    timer_stop(&login->timer);
+    if (login->working)
+        login->client = NULL; /* the job's end frees it */
+    else
+        login_destroy(login);
+}
+
+static void login_timed_out(struct timer *timer)
+{
+    struct login *login = LIST_ENTRY(timer, struct login, timer);
+    client_fatal(login->client, SQLSTATE_PROTOCOL_VIOLATION, "client_login_timeout");
+}
+
+void client_accepted(struct worker *worker, int fd)
+{
+    struct client *client = client_new(worker);
+    client->login = mem_zalloc(sizeof *client->login);
+    client->login->client = client;
+    worker->login_clients++;
+    const struct config *c = worker->config;
+    struct stream_options options = {
+        .keepalive = c->tcp_keepalive,
+        .keepidle = c->tcp_keepidle,
+        .keepintvl = c->tcp_keepintvl,
+        .keepcnt = c->tcp_keepcnt,
+        .user_timeout_msec = c->tcp_user_timeout,
+        .buffer_size = c->tcp_socket_buffer,
+    };
+    client->stream = stream_open(worker->loop, fd, &client_events, client);
+    stream_tune(client->stream, &options);
+    if (c->client_login_timeout > 0)
+        timer_start(worker->loop, &client->login->timer, loop_now(worker->loop) + c->client_login_timeout,
+                    login_timed_out);
+}
+
+/* ---- the startup message ---- */
+struct parameter_check {
+    struct client *client;
+    const char *refused; /* the first name that is not acceptable */
+};
+
+static int take_parameter(void *ctx, const char *name, const char *value)
+{
+    struct parameter_check *check = ctx;
+    struct client *client = check->client;
+    int index = params_index(&client->worker->store, name);
+    if (index >= 0) {
+        mem_free(client->login->values[index]);
+        client->login->values[index] = mem_strdup(value);
+    } else if (!config_name_in_list(client->worker->config->ignore_startup_parameters, name)) {
+        check->refused = name;
+        return ERR_DENIED;
+    }
+    return 0;
+}
+
+static bool refuse(struct client *client, const char *format, const char *what)
+{
+    char text[192];
+    snprintf(text, sizeof text, format, what);
+    client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, text);
+    return false;
+}
+
+static bool take_options(struct client *client, const char *options)
+{
+    if (config_name_in_list(client->worker->config->ignore_startup_parameters, "options"))
+        return true;
+    struct parameter_check check = {client, NULL};
+    int rc = proto_options_parse(options, &client->login->options, take_parameter, &check);
+    if (rc == ERR_SYNTAX)
+        return refuse(client, "%s",
+                      "unsupported options startup parameter: only '-c config=val' and "
+                      "'--config=val' are allowed");
+    return rc == 0 || refuse(client, "unsupported startup parameter in options: %s", check.refused);
+}
+
+static bool take_parameters(struct client *client, const struct startup *s)
+{
+    for (int i = 0; i < s->param_count; i++) {
+        const char *name = s->params[i].name, *value = s->params[i].value;
+        if (strcmp(name, "user") == 0 || strcmp(name, "database") == 0)
+            continue;
+        if (strcmp(name, "options") == 0) {
+            if (!take_options(client, value))
+                return false;
+            continue;
+        }
+        if (strcmp(name, "replication") == 0) {
+            if (strcmp(value, "false") != 0 && strcmp(value, "off") != 0 && strcmp(value, "0") != 0) {
+                client_fatal(client, SQLSTATE_FEATURE_NOT_SUPPORTED, "replication connections are not supported");
+                return false;
+            }
+            continue;
+        }
+        struct parameter_check check = {client, NULL};
+        if (take_parameter(&check, name, value) != 0)
+            return refuse(client, "unsupported startup parameter: %s", name);
+    }
+    return true;
+}
+
+static void login_answered(struct client *client, enum auth_answer answer, struct buf *out);
+
+static void begin_auth(struct client *client)
+{
+    struct login *login = client->login;
+    struct worker *worker = client->worker;
+    const struct config *c = worker->config;
+    const struct config_user *user = config_find_user(c, login->user);
+    const char *secret = user && user->has_password ? user->secret : NULL;
+    enum auth_check_method method = AUTH_CHECK_MD5;
+    switch (c->auth_type) {
+    case AUTH_ANY:
+        method = AUTH_CHECK_TRUST;
+        secret = "";
+        break;
+    case AUTH_TRUST:
+        method = AUTH_CHECK_TRUST;
+        break;
+    case AUTH_PLAIN:
+        method = AUTH_CHECK_PLAIN;
+        break;
+    case AUTH_SCRAM:
+        method = AUTH_CHECK_SCRAM;
+        break;
+    default:
+        break;
+    }
+    struct auth_policy policy = {.scram_iterations = c->scram_iterations, .cache = worker->all->scram_cache};
+    memcpy(policy.mock_key, worker->all->mock_key, sizeof policy.mock_key);
+    login->check = auth_check_new(method, login->user, secret, &policy);
+    struct buf out = {0};
+    login_answered(client, auth_check_start(login->check, &out), &out);
+}
+
+static void begin_session(struct client *client, const struct startup *s)
+{
+    struct login *login = client->login;
+    if (s->version >> 16 != 3) {
+        client_fatal(client, SQLSTATE_FEATURE_NOT_SUPPORTED,
+                     "unsupported frontend protocol: server supports 3.0 to 3.2");
+        return;
+    }
+    const char *user = startup_param(s, "user"), *database = startup_param(s, "database");
+    if (user == NULL || *user == '\0') {
+        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "no username supplied");
+        return;
+    }
+    login->started = true;
+    login->user = mem_strdup(user);
+    login->database = mem_strdup(database && *database ? database : user);
+    login->is_console = is_console_name(login->database);
+    client->user = worker_string(client->worker, user);
+    bool is_3_2 = s->version >= PROTO_VERSION_3_2;
+    client->key_len = is_3_2 ? CLIENT_KEY_SIZE : 4;
+    if (s->version > PROTO_VERSION_3_2 || s->version == PROTO_VERSION_3_0 + 1 || s->option_count > 0) {
+        struct buf out = {0};
+        proto_negotiate_version(&out, is_3_2 ? PROTO_VERSION_3_2 : PROTO_VERSION_3_0, s->options, s->option_count);
+        send_buf(client, &out);
+    }
+    if (!login->is_console && !take_parameters(client, s))
+        return;
+    begin_auth(client);
+}
+
+/* One packet of the startup family. True: there may be another behind it. */
+static bool startup_packet(struct client *client)
+{
+    struct login *login = client->login;
+    struct startup *s = client->worker->startup;
+    const char *why = "bad packet header";
+    int rc = proto_startup_parse(client->held.data, client->held.len, s, &why);
+    if (rc == ERR_AGAIN)
+        return false;
+    if (rc != 0) {
+        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, why);
+        return false;
+    }
+    switch (s->kind) {
+    case STARTUP_SSL:
+    case STARTUP_GSS: {
+        bool *asked = s->kind == STARTUP_SSL ? &login->asked_tls : &login->asked_gss;
+        if (*asked) {
+            client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "encryption was asked for twice");
+            return false;
+        }
+        *asked = true;
+        buf_consume(&client->held, s->len);
+        struct iovec no = {(char[]){'N'}, 1};
+        stream_write(client->stream, &no, 1);
+        return true;
+    }
+    case STARTUP_DIRECT_TLS:
+        client_close(client, "direct TLS is not available");
+        return false;
+    case STARTUP_CANCEL:
+        client->state = CLIENT_CANCEL;
+        cancel_requested(client, s->cancel_pid, s->cancel_key);
+        return false;
+    case STARTUP_MESSAGE:
+        begin_session(client, s);
+        if (client->state == CLIENT_LOGIN)
+            buf_consume(&client->held, s->len);
+        return client->state == CLIENT_LOGIN;
+    }
+    return false;
+}
+
+/* ---- authentication ---- */
+static void login_job_run(struct job *job)
+{
+    auth_check_work(LIST_ENTRY(job, struct login, job)->check);
+}
+
+static void login_job_done(struct job *job)
+{
+    struct login *login = LIST_ENTRY(job, struct login, job);
+    login->working = false;
+    if (login->client == NULL) {
+        login_destroy(login);
+        return;
+    }
+    struct client *client = login->client;
+    struct buf out = {0};
+    login_answered(client, auth_check_resume(login->check, &out), &out);
+    if (client->state == CLIENT_LOGIN)
+        login_readable(client);
+}
+
+/* One message in answer to ours. True: there may be another behind it. */
+static bool auth_message(struct client *client)
+{
+    struct login *login = client->login;
+    struct buf *held = &client->held;
+    if (login->working || login->welcome_due || held->len == 0)
+        return false;
+    if (held->data[0] == 'X') {
+        client_close(client, "client close request");
+        return false;
+    }
+    struct proto_header h;
+    int rc = proto_frontend_header(held->data, held->len, PROTO_AUTH_MAX, &h);
+    if (held->data[0] != 'p' || (rc != 0 && rc != ERR_AGAIN)) {
+        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "expected password response");
+        return false;
+    }
+    if (rc == ERR_AGAIN || held->len < h.len)
+        return false;
+    struct buf out = {0};
+    enum auth_answer answer = auth_check_step(login->check, held->data + PROTO_HEADER, h.len - PROTO_HEADER, &out);
+    mem_wipe(held->data, h.len);
+    buf_consume(held, h.len);
+    login_answered(client, answer, &out);
+    return client->state == CLIENT_LOGIN;
+}
+
+/* ---- behind authentication: is there room, and for whom ---- */
+static void to_console(struct client *client);
+
+static bool count_client(struct client *client)
+{
+    struct worker *worker = client->worker;
+    const struct config_entry *entry = client->pool->database->entry;
+    enum broker_login room = broker_client_login(
+        worker->all->broker, client->pool->database->name, client->user,
+        config_max_db_client_connections(worker->config, entry),
+        config_max_user_client_connections(worker->config, config_find_user(worker->config, client->user)));
+    static const char *const text[] = {
+        [BROKER_LOGIN_PROCESS_FULL] = "no more connections allowed (max_client_conn)",
+        [BROKER_LOGIN_DATABASE_FULL] = "client connections exceeded (max_db_client_connections)",
+        [BROKER_LOGIN_USER_FULL] = "client connections exceeded (max_user_client_connections)",
+    };
+    if (room != BROKER_LOGIN_OK) {
+        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, text[room]);
+        return false;
+    }
+    client->counted = true;
+    client->pool->client_count++;
+    return true;
+}
+
+static void granted(struct client *client)
+{
+    struct login *login = client->login;
+    struct worker *worker = client->worker;
+    if (login->is_console) {
+        to_console(client);
+        return;
+    }
+    if (worker->refusing != NULL) {
+        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, worker->refusing);
+        return;
+    }
+    struct database *database = database_get(worker, login->database);
+    if (database == NULL) {
+        refuse(client, "no such database: %s", login->database);
+        return;
+    }
+    if (worker->config->auth_type == AUTH_ANY && database->entry->user == NULL) {
+        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "bouncer config error");
+        return;
+    }
+    const char *server_user = database->entry->user ? database->entry->user : login->user;
+    client->pool = pool_get(worker, database, server_user);
+    if (!count_client(client))
+        return;
+    if (worker->config->log_connections)
+        client_log(client, LOG_LEVEL_LOG, "login attempt: db=%s user=%s tls=no replication=no", login->database,
+                   login->user);
+    database->stats.client_login_count++;
+    struct scram_keys keys;
+    if (database->entry->user == NULL && auth_check_scram_keys(login->check, &keys))
+        shared_keys_put(worker->all, client->pool->idle.shared, &keys);
+    mem_wipe(&keys, sizeof keys);
+    login->welcome_due = true;
+    pool_learn_welcome(client->pool);
+    if (client->pool->params != NULL)
+        login_welcome(client);
+    else
+        link_want(client); /* what the server reports is known behind its first login */
+}
+
+static void login_answered(struct client *client, enum auth_answer answer, struct buf *out)
+{
+    struct login *login = client->login;
+    if (out->len > 0)
+        send_buf(client, out);
+    buf_deinit(out);
+    switch (answer) {
+    case AUTH_MORE:
+        break;
+    case AUTH_GRANTED:
+        granted(client);
+        break;
+    case AUTH_REFUSED: {
+        const char *sqlstate, *text;
+        auth_check_refusal(login->check, &sqlstate, &text);
+        client_fatal(client, sqlstate, text);
+        break;
+    }
+    case AUTH_OFFLOAD:
+        login->working = true;
+        login->job = (struct job){.run = login_job_run, .done = login_job_done};
+        net_offload(client->worker->loop, &login->job);
+        break;
+    }
+}
+
+/* ---- the welcome ---- */
+static enum session_mode mode_of(const struct client *client)
+{
+    const struct config *c = client->worker->config;
+    switch (config_pool_mode(c, client->pool->database->entry, config_find_user(c, client->user))) {
+    case POOL_MODE_TRANSACTION:
+        return SESSION_MODE_TRANSACTION;
+    case POOL_MODE_STATEMENT:
+        return SESSION_MODE_STATEMENT;
+    default:
+        return SESSION_MODE_SESSION;
+    }
+}
+
+static struct params *wanted_params(struct client *client)
+{
+    struct store *store = &client->worker->store;
+    struct params *asked = params_ref(store->no_params);
+    for (int i = 0; i < store->tracked_count; i++)
+        if (client->login->values[i] != NULL)
+            asked = params_with(store, asked, i, client->login->values[i]);
+    struct params *wanted = params_overlay(store, asked, client->pool->params);
+    params_unref(store, asked);
+    return wanted;
+}
+
+void login_welcome(struct client *client)
+{
+    struct worker *worker = client->worker;
+    struct worker_pool *pool = client->pool;
+    struct params *params = wanted_params(client);
+    session_init(&client->session, &worker->store, &pool->database->stats, mode_of(client), params);
+    struct buf out = {0};
+    proto_auth(&out, 0, NULL, 0);
+    buf_append(&out, pool->welcome.data, pool->welcome.len);
+    for (int i = 0; i < worker->store.tracked_count; i++)
+        if (params->values[i] != NULL)
+            proto_parameter_status(&out, worker->store.tracked[i], params->values[i]);
+    proto_backend_key(&out, client_cancel_pid(client), client->key, client->key_len);
+    proto_ready(&out, 'I');
+    send_buf(client, &out);
+    login_free(client);
+    client->state = CLIENT_RELAY;
+    client->request_at = loop_now(worker->loop);
+    if (client->held.len > 0)
+        relay_feed(client);
+}
+
+/* ---- consoles move to control ---- */
+static enum console_right right_of(const struct config *c, const char *user)
+{
+    if (config_name_in_list(c->admin_users, user))
+        return CONSOLE_ADMIN;
+    if (config_name_in_list(c->stats_users, user) || c->auth_type == AUTH_ANY)
+        return CONSOLE_STATS;
+    return CONSOLE_NOBODY;
+}
+
+struct console_move {
+    struct console_client console;
+    struct workers *all;
+};
+
+/* Between two owners nothing is delivered. */
+static const struct stream_events moving_events;
+
+static void console_arrived(void *owner, struct stream *stream)
+{
+    struct console_move *move = owner;
+    struct workers *all = move->all;
+    move->console.stream = stream;
+    struct console_client *console = mem_dup(&move->console, sizeof move->console);
+    mem_free(move);
+    all->setup.console_arrived(all->setup.owner, console);
+}
+
+static void to_console(struct client *client)
+{
+    struct worker *worker = client->worker;
+    struct login *login = client->login;
+    enum console_right right = right_of(worker->config, login->user);
+    if (right == CONSOLE_NOBODY) {
+        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "not allowed");
+        return;
+    }
+    struct console_move *move = mem_zalloc(sizeof *move);
+    move->all = worker->all;
+    move->console = (struct console_client){
+        .right = right,
+        .user = mem_strdup(login->user),
+        .database = mem_strdup(login->database),
+        .connected_wall = net_wall_now(),
+        .cancel_key_len = client->key_len,
+    };
+    /* Its slot here is free again soon, so the pid is from a range that no worker has. */
+    move->console.cancel_pid = atomic_fetch_add(&worker->all->console_serial, 1) % ((1u << SLOT_BITS) - 1) + 1;
+    memcpy(move->console.cancel_key, client->key, sizeof client->key);
+    move->console.unread = client->held;
+    client->held = (struct buf){0};
+    struct stream *stream = client->stream;
+    client_bury(client);
+    stream_set_owner(stream, &moving_events, move);
+    stream_move(stream, worker->all->setup.control, console_arrived);
+}
+
+/* ---- bytes ---- */
+void login_readable(struct client *client)
+{
+    struct worker *worker = client->worker;
+    ssize_t n = stream_read(client->stream, worker->read_buf, READ_SIZE);
+    if (n == ERR_CLOSED || n == ERR_IO) {
+        client_close(client, client->login->started ? "client unexpected eof" : NULL);
+        return;
+    }
+    if (n > 0)
+        buf_append(&client->held, worker->read_buf, (size_t)n);
+    bool more = true;
+    while (more && client->state == CLIENT_LOGIN && client->login != NULL)
+        more = client->login->started ? auth_message(client) : startup_packet(client);
+    if (client->state == CLIENT_LOGIN && client->login != NULL && client->held.len > PROTO_AUTH_MAX + PROTO_HEADER)
+        stream_pause_reading(client->stream);
+}

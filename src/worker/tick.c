@@ -1,0 +1,138 @@
+/* What only time brings: ages, timeouts, and the broker's own clockwork. Ten times a second. */
+#include "worker/types.h"
+
+enum { TICK = 100 * 1000 }; /* usec */
+
+static void expire_idle(struct worker_pool *pool, usec now)
+{
+    struct worker *worker = pool->worker;
+    const struct config *c = worker->config;
+    const struct config_entry *entry = pool->database->entry;
+    const struct config_user *user = pool_config_user(pool);
+    struct pool_expiry expiry = {
+        .idle_timeout = c->server_idle_timeout,
+        .lifetime = config_server_lifetime(c, entry),
+        .keep = config_min_pool_size(c, entry, user),
+        .size = config_pool_size(c, entry, user),
+    };
+    for (;;) {
+        struct broker_counts counts;
+        broker_pool_count(worker->all->broker, pool->idle.shared, &counts);
+        const char *reason;
+        struct pool_member *member =
+            pool_expired(&pool->idle, &expiry, counts.total, now, &pool->last_expired, &reason);
+        if (member == NULL)
+            return;
+        pool_remove(&pool->idle, member);
+        backend_close(LIST_ENTRY(member, struct backend, member), reason);
+    }
+}
+
+static bool is_over(usec since, usec limit, usec now)
+{
+    return limit > 0 && since > 0 && now - since > limit;
+}
+
+/* The reason to end this client now, or NULL. */
+static const char *overdue(const struct client *client, usec now)
+{
+    const struct config *c = client->worker->config;
+    const struct config_entry *entry = client->pool->database->entry;
+    const struct config_user *user = config_find_user(c, client->user);
+    const struct backend_state *link = client->session.link;
+    if (link == NULL) {
+        bool waits = client->waiting != NULL;
+        return !waits && is_over(client->request_at, config_client_idle_timeout(c, entry, user), now)
+                   ? "client_idle_timeout"
+                   : NULL;
+    }
+    if (is_over(client->session.query_since, config_query_timeout(c, entry, user), now))
+        return "query timeout";
+    if (link->status == 'I')
+        return NULL;
+    if (is_over(client->session.xact_since, config_transaction_timeout(c, entry, user), now))
+        return "transaction timeout";
+    if (client->session.query_since == 0 &&
+        is_over(client->answered_at, config_idle_transaction_timeout(c, entry, user), now))
+        return "idle transaction timeout";
+    return NULL;
+}
+
+static bool has_timeouts(const struct worker *worker)
+{
+    const struct config *c = worker->config;
+    if (c->query_timeout || c->idle_transaction_timeout || c->transaction_timeout || c->client_idle_timeout)
+        return true;
+    for (size_t i = 0; i < c->user_count; i++) {
+        const struct config_user *user = c->users[i];
+        if (user->query_timeout > 0 || user->idle_transaction_timeout > 0 || user->transaction_timeout > 0 ||
+            user->client_idle_timeout > 0)
+            return true;
+    }
+    LIST_FOREACH (&worker->databases, it) {
+        const struct config_entry *entry = LIST_ENTRY(it, struct database, link)->entry;
+        if (entry != NULL && (entry->query_timeout > 0 || entry->idle_transaction_timeout > 0 ||
+                              entry->transaction_timeout > 0 || entry->client_idle_timeout > 0))
+            return true;
+    }
+    return false;
+}
+
+static void end_overdue(struct worker *worker, usec now)
+{
+    if (!has_timeouts(worker))
+        return;
+    LIST_FOREACH_SAFE (&worker->clients, it, after) {
+        struct client *client = LIST_ENTRY(it, struct client, link);
+        if (client->state != CLIENT_RELAY)
+            continue;
+        const char *reason = overdue(client, now);
+        if (reason != NULL)
+            client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, reason);
+    }
+}
+
+static void notify_waiting(struct worker_pool *pool, usec now)
+{
+    usec patience = pool->worker->config->query_wait_notify;
+    if (patience == 0)
+        return;
+    LIST_FOREACH (&pool->waiting, it) {
+        struct waiting *waiting = LIST_ENTRY(it, struct waiting, link);
+        if (now - waiting->ticket.since < patience)
+            return; /* those behind came later */
+        if (waiting->notified || waiting->client->state != CLIENT_RELAY)
+            continue;
+        waiting->notified = true;
+        struct buf msg = {0};
+        proto_notice(&msg, &(struct proto_error){
+                               .severity = "NOTICE",
+                               .sqlstate = "00000",
+                               .message = "No server connection available in postgres backend, client being queued"});
+        struct iovec piece = {msg.data, msg.len};
+        stream_write(waiting->client->stream, &piece, 1);
+        buf_deinit(&msg);
+    }
+}
+
+void worker_tick(struct timer *timer)
+{
+    struct worker *worker = LIST_ENTRY(timer, struct worker, tick);
+    usec now = loop_now(worker->loop);
+    LIST_FOREACH_SAFE (&worker->buried, it, after) {
+        list_remove(it);
+        mem_free(LIST_ENTRY(it, struct client, link));
+    }
+    LIST_FOREACH (&worker->pools, it) {
+        struct worker_pool *pool = LIST_ENTRY(it, struct worker_pool, link);
+        expire_idle(pool, now);
+        notify_waiting(pool, now);
+    }
+    end_overdue(worker, now);
+    if (worker->id == 0) {
+        struct broker_orders orders = {0};
+        broker_tick(worker->all->broker, now, &orders);
+        link_orders(worker, &orders);
+    }
+    timer_start(worker->loop, timer, now + TICK, worker_tick);
+}
