@@ -27,7 +27,7 @@ enum {
     CONFIG_DEFAULT_PEER_PORT = 6432,
 };
 
-/* ---- values that are words; the words are in src/config/config_words.c ---- */
+/* ---- values that are words; the words are in src/config/words.c ---- */
 enum pool_mode { POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL_MODE_STATEMENT };
 enum auth_method { AUTH_ANY, AUTH_TRUST, AUTH_PLAIN, AUTH_MD5, AUTH_CERT, AUTH_HBA, AUTH_LDAP, AUTH_PAM, AUTH_SCRAM };
 enum sslmode {
