@@ -46,12 +46,13 @@ void out_ref(struct out *out, const char *ptr, size_t len); /* borrows until out
 void out_copy(struct out *out, const void *src, size_t len);
 
 /* ---- store: statements and parameter sets of one worker, each distinct one once ---- */
+enum { STMT_NAME_LEN = 36 };
 struct stmt {
     uint32_t refs;
     uint32_t tail_len;
     uint64_t hash;
     uint64_t parse_hash; /* of the parameters under which it was parsed */
-    char name[40];       /* on every backend: pgp_ and 32 hex digits */
+    char name[40];       /* on every backend: pgp_ and 32 hex digits, STMT_NAME_LEN in all */
     char tail[];         /* a Parse message behind its name: text, NUL, count and parameter type oids */
 };
 
@@ -132,14 +133,17 @@ struct backend_state {
     struct params *params;
     struct prepared_on_backend *prepared; /* on first use */
     struct stmt *unnamed;                 /* known to be the unnamed one there; NULL: see unnamed_is_none */
-    uint32_t units_sent, units_answered;
-    uint32_t changes_unit; /* the last unit that changed prepared names */
+    uint32_t units_sent, units_answered;  /* since login; they wrap around */
+    uint32_t changes_unit;                /* the last unit that changed prepared names */
     uint32_t pass_left;
     char status;  /* of the last ReadyForQuery: I T E */
     uint8_t copy; /* enum copy_state */
     bool pass_drop;
     bool unnamed_is_none;
     bool batch_open;    /* extended messages since the last Sync */
+    bool asked_flush;   /* since the last request: its answer is needed before the batch goes on */
+    bool binds_dealloc; /* this unit bound DISCARD or DEALLOCATE; runs_dealloc: and executed something since */
+    bool runs_dealloc;
     bool skipping;      /* an error was seen: the server ignores everything up to a Sync not yet sent */
     bool setting_up;    /* parameters are being changed; the client's messages wait */
     bool hidden_failed; /* a hidden request got an error: see hidden_error */

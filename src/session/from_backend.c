@@ -31,19 +31,17 @@ static void pass(struct backend_state *b, const struct backend_msg *m, struct se
 }
 
 /* ---- ReadyForQuery ---- */
-static void count_transaction(struct backend_state *b, usec now)
+static void end_times(struct backend_state *b, usec now)
 {
     struct session *s = b->session;
     if (b->ledger.count > 0)
         return;
     if (s->query_since != 0) {
-        s->stats->query_count++;
-        s->stats->query_time += (uint64_t)(now - s->query_since);
+        stats_query_ended(s->stats, now - s->query_since);
         s->query_since = 0;
     }
     if (b->status == 'I' && s->xact_since != 0) {
-        s->stats->xact_count++;
-        s->stats->xact_time += (uint64_t)(now - s->xact_since);
+        stats_xact_ended(s->stats, now - s->xact_since);
         s->xact_since = 0;
     }
 }
@@ -83,7 +81,7 @@ static enum backend_news on_ready(struct backend_state *b, const struct backend_
     struct session *s = b->session;
     if (s == NULL)
         return BACKEND_FINE;
-    count_transaction(b, io->now);
+    end_times(b, io->now);
     if (s->mode == SESSION_MODE_STATEMENT && b->status != 'I') {
         s->fatal_sqlstate = SQLSTATE_PROTOCOL_VIOLATION;
         s->fatal_text = "transaction blocks not allowed in statement pooling mode";
@@ -111,7 +109,7 @@ static void pass_error(struct backend_state *b, const struct backend_msg *m, str
     bool ours_alone = b->session == NULL || b->setting_up;
     if (ours_alone)
         return;
-    const struct stmt *stmt = head == NULL ? NULL : head->name ? head->name->stmt : head->stmt;
+    const struct stmt *stmt = head == NULL ? NULL : head->stmt ? head->stmt : head->name ? head->name->stmt : NULL;
     const char *name = clients_name_for(b, head);
     if (stmt == NULL || name == NULL || memmem(m->data, m->len, "pgp_", 4) == NULL) {
         out_ref(io->to_client, m->data, m->len);
@@ -164,17 +162,16 @@ static enum backend_news on_parameter(struct backend_state *b, const struct back
     if (s == NULL || b->setting_up)
         return BACKEND_FINE;
     int index = params_index(s->store, name);
-    if (index >= 0)
+    if (index >= 0) {
+        uint64_t parse_hash = s->params->parse_hash;
         s->params = params_with(s->store, s->params, index, value);
+        if (parse_hash != s->params->parse_hash) {
+            prepared_distrust_unanswered(b);
+            backend_forget_unnamed(b);
+        }
+    }
     out_ref(io->to_client, m->data, m->len); /* whoever's turn it is: the client's view has changed */
     return BACKEND_FINE;
-}
-
-static void forget_prepared(struct backend_state *b)
-{
-    prepared_clear(b);
-    if (b->session != NULL && !hidden_now(b) && b->session->rewriting)
-        prepared_names_clear(b->session);
 }
 
 static enum backend_news on_complete(struct backend_state *b, const struct backend_msg *m, struct session_io *io)
@@ -188,7 +185,7 @@ static enum backend_news on_complete(struct backend_state *b, const struct backe
     if (tag_len > 8 && tag[0] == 'D' && /* DELETE, DROP, DECLARE ... end here */
         ((tag_len == 12 && memcmp(tag, "DISCARD ALL", 12) == 0) ||
          (tag_len == 15 && memcmp(tag, "DEALLOCATE ALL", 15) == 0)))
-        forget_prepared(b);
+        ledger_forget_prepared(b);
     pass(b, m, io);
     if (head->kind == 'E')
         ledger_confirm(b);
@@ -204,7 +201,7 @@ static enum backend_news on_copy(struct backend_state *b, const struct backend_m
     b->copy = m->type == 'G' ? COPY_IN : m->type == 'H' ? COPY_OUT : COPY_BOTH;
     if (b->session == NULL)
         b->spoiled = true; /* nobody is there to feed it */
-    if (m->type == 'G' && head->kind == 'E')
+    if (m->type == 'G')
         ledger_forget_syncs(b); /* docs PROTOCOL-COPY: Sync and Flush are ignored in copy-in mode */
     return BACKEND_FINE;
 }
@@ -268,34 +265,50 @@ static enum backend_news whole_message(struct backend_state *b, const struct bac
 }
 
 /* ---- messages that may stream ---- */
+static bool is_owed(const struct backend_state *b, char type, const struct ledger_entry *head)
+{
+    if (type == 'N' || type == 'A') /* at any time */
+        return true;
+    if (head == NULL)
+        return false;
+    switch (type) {
+    case 'D':
+        return head->kind == 'E' || head->kind == 'Q';
+    case 'T':
+        return head->kind == 'D' || head->kind == 'Q';
+    case 't':
+        return head->kind == 'D';
+    case 'V':
+        return head->kind == 'F';
+    case 'd':
+    case 'c':
+        return b->copy == COPY_OUT || b->copy == COPY_BOTH;
+    default:
+        return true;
+    }
+}
+
 static enum backend_news streaming_message(struct backend_state *b, const struct backend_msg *m, struct session_io *io)
 {
     const struct ledger_entry *head = ledger_head(&b->ledger);
     bool drop = hidden_now(b);
+    if (!is_owed(b, m->type, head))
+        return BACKEND_DESYNC;
     switch (m->type) {
-    case 'D':
-    case 'd':
-    case 'c':
-    case 'V':
-    case 't':
-        if (head == NULL)
-            return BACKEND_DESYNC;
-        break;
     case 'T':
-        if (head == NULL)
-            return BACKEND_DESYNC;
         if (head->kind == 'D')
             ledger_confirm(b);
-        else if (head->kind != 'Q')
-            return BACKEND_DESYNC;
         break;
     case 'E': /* too long to be read */
-        if (head == NULL)
-            return BACKEND_DESYNC;
+        drop = b->session == NULL || b->setting_up;
         b->copy = COPY_NONE;
+        b->hidden_failed = b->hidden_failed || drop;
         ledger_fail(b, "XX000", "");
         break;
-    default: /* N and A come at any time */
+    case 'A':
+        drop = b->session == NULL;
+        break;
+    default:
         break;
     }
     size_t n = m->avail < m->len ? m->avail : m->len;

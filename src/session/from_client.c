@@ -7,12 +7,15 @@
 #include "session/prepared.h"
 #include "session/rewrite.h"
 
+#include <strings.h>
+
 enum {
     LEDGER_MAX = 4096,            /* unanswered requests of one client before its reading stops */
     FAIR_UNITS = 16,              /* units one link may run ahead while others queue */
     COLLECT_MAX = 65536,          /* a batch longer than this is not waited for before a backend is asked for */
     PARSE_MAX = 16 * 1024 * 1024, /* statements are kept to be parsed again elsewhere */
     NAME_MAX_BYTES = 60000,       /* of a portal or statement name */
+    LOOK_AHEAD = 64,              /* of a query's text, for what takes prepared statements away */
 };
 
 enum step { STEP_USED, STEP_MORE, STEP_NEED, STEP_HOLD, STEP_TERMINATE, STEP_FATAL };
@@ -50,30 +53,53 @@ static enum step consume(struct session *s, struct client_msg *m, struct session
 
 static void note_request(struct session *s, const struct session_io *io)
 {
-    if (s->query_since == 0)
+    if (s->query_since == 0) {
         s->query_since = io->now;
-    if (s->xact_since == 0)
+        s->stats->query_count++;
+    }
+    if (s->xact_since == 0) {
         s->xact_since = io->now;
+        s->stats->xact_count++;
+    }
 }
 
 static struct ledger_entry *expect(struct session *s, const struct session_io *io, char kind)
 {
     note_request(s, io);
     s->link->batch_open = true;
+    s->link->asked_flush = false;
     return ledger_append(&s->link->ledger, kind, LEDGER_FORWARD);
 }
 
 static void end_unit(struct session *s)
 {
-    s->link->batch_open = false;
+    s->link->batch_open = s->link->binds_dealloc = s->link->runs_dealloc = false;
     s->link->units_sent++;
     s->units++;
+}
+
+/*
+ * Might it take all prepared statements away? Then names wait for its answer. Only the beginning is looked at: a text
+ * that hides the word better is still right in its own unit and in all units that come after its answer.
+ * @text  ends with a NUL or with len
+ */
+static bool may_deallocate(const char *text, size_t len)
+{
+    size_t at = 0;
+    while (at < len && (text[at] == ' ' || (text[at] >= '\t' && text[at] <= '\r')))
+        at++;
+    if (len - at < 7 || (text[at] | 32) != 'd')
+        return false;
+    return strncasecmp(text + at, "discard", 7) == 0 ||
+           (len - at >= 10 && strncasecmp(text + at, "deallocate", 10) == 0);
 }
 
 /* ---- Query, FunctionCall, Sync ---- */
 static enum step on_query(struct session *s, struct client_msg *m, struct session_io *io)
 {
     struct backend_state *b = s->link;
+    if (s->rewriting && !is_whole(m) && m->avail < PROTO_HEADER + LOOK_AHEAD)
+        return STEP_MORE;
     struct ledger_entry *entry = expect(s, io, m->type);
     if (m->type == 'Q' && s->rewriting) {
         if (s->unnamed != NULL) { /* a simple query destroys the unnamed statement */
@@ -84,6 +110,8 @@ static enum step on_query(struct session *s, struct client_msg *m, struct sessio
         }
         if (!b->unnamed_is_none)
             backend_set_unnamed(b, NULL);
+        if (may_deallocate(m->data + PROTO_HEADER, (is_whole(m) ? m->len : m->avail) - PROTO_HEADER))
+            b->changes_unit = b->units_sent;
     }
     end_unit(s);
     return consume(s, m, io, false);
@@ -118,16 +146,15 @@ static enum step on_copy_data(struct session *s, struct client_msg *m, struct se
 
 /* ---- prepared statements ---- */
 
-/* A change of prepared names in an earlier unit that is still unanswered: nobody knows yet whether it holds. */
-static bool names_are_uncertain(const struct backend_state *b)
+/* What an earlier unit changed that is still unanswered: nobody knows yet whether it holds. */
+static bool is_uncertain(const struct backend_state *b, uint32_t unit)
 {
-    return b->changes_unit != b->units_sent && b->changes_unit != UINT32_MAX && b->units_answered <= b->changes_unit;
+    return unit != b->units_sent && (int32_t)(unit - b->units_answered) >= 0;
 }
 
-static bool unnamed_is_uncertain(const struct session *s)
+static bool names_are_uncertain(const struct backend_state *b)
 {
-    const struct backend_state *b = s->link;
-    return s->unnamed_unit != b->units_sent && s->unnamed_unit != UINT32_MAX && b->units_answered <= s->unnamed_unit;
+    return is_uncertain(b, b->changes_unit);
 }
 
 static enum step parse_unnamed(struct session *s, struct client_msg *m, struct session_io *io, struct slice tail)
@@ -150,19 +177,22 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
     if (names_are_uncertain(b))
         return STEP_HOLD;
     struct prepared_name *name = prepared_name_find(s, text);
+    struct stmt *stmt = stmt_intern(s->store, tail, s->params->parse_hash);
+    m->used = m->len;
     if (name != NULL) { /* in use: the server refuses it in its own words, after whatever else is wrong with it */
-        rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
+        struct stmt *like = rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
         struct ledger_entry *entry = expect(s, io, 'P');
         entry->effects = EFFECT_DUPLICATE;
-        entry->name = name;
-        name->refs++;
-        rewrite_parse(io->to_backend, name->stmt->name, tail);
-        m->used = m->len;
+        entry->stmt = like ? like : stmt_ref(name->stmt);
+        entry->name = prepared_name_new(text, stmt);
+        rewrite_parse(io->to_backend, entry->stmt->name, tail);
+        b->changes_unit = b->units_sent;
         return STEP_USED;
     }
-    name = prepared_name_add(s, text, stmt_intern(s->store, tail, s->params->parse_hash));
-    struct prepared *there = prepared_find(b, name->stmt);
-    bool status_is_known = b->units_answered == b->units_sent && b->status != 'E';
+    name = prepared_name_new(text, stmt);
+    prepared_name_link(s, name);
+    struct prepared *there = prepared_find(b, stmt);
+    bool status_is_known = b->units_answered == b->units_sent && b->status != 'E' && !b->runs_dealloc;
     if (there != NULL && !there->stale && status_is_known) {
         prepared_touch(b, there);
         struct ledger_entry *entry = expect(s, io, 'P');
@@ -170,17 +200,15 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
         entry->effects = EFFECT_NAME_ADDED;
         entry->name = name;
     } else {
-        rewrite_make_room(b, name->stmt, io->to_backend);
+        rewrite_make_room(b, stmt, io->to_backend);
         struct ledger_entry *entry = expect(s, io, 'P');
         entry->effects = EFFECT_NAME_ADDED | EFFECT_PREPARED_ADDED;
         entry->name = name;
-        prepared_add(b, name->stmt);
-        rewrite_parse(io->to_backend, name->stmt->name, tail);
+        prepared_add(b, stmt);
+        rewrite_parse(io->to_backend, stmt->name, tail);
         s->stats->server_parse_count++;
     }
-    name->refs++; /* the entry's */
     b->changes_unit = b->units_sent;
-    m->used = m->len;
     return STEP_USED;
 }
 
@@ -211,13 +239,21 @@ static enum step on_parse(struct session *s, struct client_msg *m, struct sessio
 static enum step ensure_unnamed(struct session *s, struct session_io *io)
 {
     struct backend_state *b = s->link;
-    if (unnamed_is_uncertain(s))
+    if (is_uncertain(b, s->unnamed_unit))
         return STEP_HOLD;
     if (s->unnamed == NULL ? b->unnamed_is_none : b->unnamed == s->unnamed)
         return STEP_USED;
     s->unnamed_unit = b->units_sent;
     rewrite_unnamed(b, s->unnamed, io->to_backend);
     return STEP_USED;
+}
+
+static void note_dealloc(struct backend_state *b, const struct stmt *stmt)
+{
+    if (!may_deallocate(stmt->tail, stmt->tail_len))
+        return;
+    b->binds_dealloc = true;
+    b->changes_unit = b->units_sent;
 }
 
 /*
@@ -232,6 +268,8 @@ static enum step use_statement(struct session *s, struct client_msg *m, struct s
         enum step step = ensure_unnamed(s, io);
         if (step != STEP_USED)
             return step;
+        if (s->unnamed != NULL)
+            note_dealloc(b, s->unnamed);
         expect(s, io, m->type);
         return consume(s, m, io, false);
     }
@@ -242,14 +280,18 @@ static enum step use_statement(struct session *s, struct client_msg *m, struct s
         expect(s, io, m->type);
         return consume(s, m, io, false);
     }
-    rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
+    note_dealloc(b, name->stmt);
+    struct stmt *like = NULL;
+    if (!b->runs_dealloc) /* otherwise the statement is gone, and an error is what the client is to get */
+        like = rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
     struct ledger_entry *entry = expect(s, io, m->type);
     entry->name = name;
     name->refs++;
+    entry->stmt = like;
+    const char *new_name = like ? like->name : name->stmt->name;
     size_t behind = at + text.len + 1;
-    size_t new_len = strlen(name->stmt->name);
-    rewrite_head(io->to_backend, m->data, at, (uint32_t)(m->len - text.len + new_len));
-    out_copy(io->to_backend, name->stmt->name, new_len + 1);
+    rewrite_head(io->to_backend, m->data, at, (uint32_t)(m->len - text.len + STMT_NAME_LEN));
+    out_copy(io->to_backend, new_name, STMT_NAME_LEN + 1);
     m->used = is_whole(m) ? m->len : m->avail;
     out_ref(io->to_backend, m->data + behind, m->used - behind);
     s->pass_left = m->len - (uint32_t)m->used;
@@ -341,8 +383,10 @@ static enum step on_linked(struct session *s, struct client_msg *m, struct sessi
     struct backend_state *b = s->link;
     if (b->setting_up || b->ledger.count >= LEDGER_MAX)
         return STEP_HOLD;
-    if (m->type == 'X')
-        return STEP_TERMINATE;
+    if (m->type == 'X') { /* what was asked for completely is answered first, as PostgreSQL does */
+        bool answers_come = b->ledger.count > 0 && !b->batch_open && (b->copy == COPY_NONE || b->copy == COPY_OUT);
+        return answers_come ? STEP_HOLD : STEP_TERMINATE;
+    }
     if (b->skipping && m->type != 'S') /* the server would ignore it too */
         return consume(s, m, io, true);
     if (m->type == 'd' || m->type == 'c' || m->type == 'f')
@@ -379,6 +423,7 @@ static enum step on_linked(struct session *s, struct client_msg *m, struct sessi
             return on_describe_or_close(s, m, io);
         break;
     case 'E':
+        b->runs_dealloc = b->binds_dealloc;
         break;
     default: /* 'p': nothing is being authenticated */
         return fatal(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message type after login");
@@ -389,21 +434,35 @@ static enum step on_linked(struct session *s, struct client_msg *m, struct sessi
 
 /* ---- without one ---- */
 
-/* Everything that the server would work on at once is here: a Query, or a batch up to its Sync or Flush. */
-static bool unit_is_here(const struct session *s, const char *data, size_t len)
+static enum step bad_header(struct session *s, int err)
+{
+    return fatal(s, SQLSTATE_PROTOCOL_VIOLATION,
+                 err == ERR_TOO_LARGE ? "invalid message length" : "invalid frontend message type");
+}
+
+/*
+ * A backend is wanted when everything that the server would work on at once is here: a Query, or a batch up to its
+ * Sync or Flush. Who breaks the protocol before that gets none.
+ */
+static enum step want_backend(struct session *s, const char *data, size_t len)
 {
     size_t at = 0;
     while (at < COLLECT_MAX) {
         struct proto_header h;
-        if (proto_frontend_header(data + at, len - at, s->store->max_packet_size, &h) != 0)
-            return false;
+        int rc = proto_frontend_header(data + at, len - at, s->store->max_packet_size, &h);
+        if (rc == ERR_AGAIN)
+            return STEP_MORE;
+        if (rc != 0)
+            return bad_header(s, rc);
+        if (h.type == 'p')
+            return fatal(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message type after login");
         if (h.len > len - at)
-            return len >= COLLECT_MAX;
+            return len >= COLLECT_MAX ? STEP_NEED : STEP_MORE;
         if (strchr("PBDEC", h.type) == NULL)
-            return true;
+            return STEP_NEED;
         at += h.len;
     }
-    return true;
+    return STEP_NEED;
 }
 
 /* Only the client's name goes, so no backend is wanted for it. */
@@ -416,7 +475,7 @@ static enum step close_unlinked(struct session *s, struct client_msg *m, struct 
     bool bad = false;
     bool of_statement = s->rewriting && m->len > PROTO_HEADER && m->data[PROTO_HEADER] == 'S';
     if (!of_statement || !string_at(m, &at, &name, &bad) || at != m->len || name.len == 0)
-        return unit_is_here(s, m->data, m->avail) ? STEP_NEED : STEP_MORE;
+        return want_backend(s, m->data, m->avail);
     struct prepared_name *known = prepared_name_find(s, name);
     if (known != NULL)
         prepared_name_unlink(s, known);
@@ -445,22 +504,34 @@ static enum step on_unlinked(struct session *s, struct client_msg *m, struct ses
         return consume(s, m, io, true);
     case 'C':
         return close_unlinked(s, m, io);
-    case 'p':
-        return fatal(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message type after login");
     default:
-        return unit_is_here(s, m->data, m->avail) ? STEP_NEED : STEP_MORE;
+        return want_backend(s, m->data, m->avail);
     }
 }
 
-size_t session_refuse_unit(struct session *s, const char *data, size_t len, struct out *to_client,
-                           const char *sqlstate, const char *text)
+/*
+ * In the middle of a batch nobody may be waiting for the server's answers but us, and it keeps them until it is asked
+ * to flush.
+ */
+static void ask_flush(struct backend_state *b, struct session_io *io)
+{
+    if (!b->batch_open || b->asked_flush || b->ledger.count == 0)
+        return;
+    static const char flush[] = {'H', 0, 0, 0, 4};
+    out_copy(io->to_backend, flush, sizeof flush);
+    b->asked_flush = true;
+}
+
+size_t session_refuse_unit(struct session *s, const char *data, size_t len, struct out *to_client, const char *sqlstate,
+                           const char *text)
 {
     assert(s->link == NULL && s->pass_left == 0);
     struct proto_header h;
     if (proto_frontend_header(data, len, s->store->max_packet_size, &h) != 0)
         return 0;
     struct buf msg = {0};
-    proto_error(&msg, &(struct proto_error){.severity = "ERROR", .sqlstate = sqlstate, .message = text, .with_v = true});
+    proto_error(&msg,
+                &(struct proto_error){.severity = "ERROR", .sqlstate = sqlstate, .message = text, .with_v = true});
     bool one_message = h.type == 'Q' || h.type == 'F';
     if (one_message)
         proto_ready(&msg, 'I');
@@ -496,8 +567,7 @@ size_t session_client_bytes(struct session *s, const char *data, size_t len, str
         if (rc == ERR_AGAIN)
             break;
         if (rc != 0) {
-            fatal(s, SQLSTATE_PROTOCOL_VIOLATION,
-                  rc == ERR_TOO_LARGE ? "invalid message length" : "invalid frontend message type");
+            bad_header(s, rc);
             *want = SESSION_FATAL;
             break;
         }
@@ -505,6 +575,8 @@ size_t session_client_bytes(struct session *s, const char *data, size_t len, str
         enum step step = s->link ? on_linked(s, &m, io) : on_unlinked(s, &m, io);
         if (s->link != NULL)
             rewrite_settle(s->link, io);
+        if (step == STEP_HOLD)
+            ask_flush(s->link, io);
         if (step != STEP_USED) {
             *want = want_of[step];
             break;

@@ -41,11 +41,25 @@ static bool ends_unit(const struct ledger_entry *entry)
     return entry->kind == 'S' || entry->kind == 'Q' || entry->kind == 'F';
 }
 
+/* The server took it: what stood under the sent name was gone, and now is what the client parsed. */
+static void accept_duplicate(struct backend_state *b, struct ledger_entry *entry)
+{
+    struct prepared *there = prepared_find(b, entry->stmt);
+    if (there == NULL)
+        there = prepared_add(b, entry->stmt);
+    there->stale = true;
+    struct slice text = {entry->name->text, entry->name->len};
+    if (b->session != NULL && prepared_name_find(b->session, text) == NULL)
+        prepared_name_link(b->session, entry->name);
+}
+
 void ledger_confirm(struct backend_state *b)
 {
     struct ledger_entry *head = ledger_head(&b->ledger);
     if (ends_unit(head))
         b->units_answered++;
+    if (head->effects & EFFECT_DUPLICATE)
+        accept_duplicate(b, head);
     entry_release(b, head);
     drop_head(&b->ledger);
 }
@@ -85,7 +99,7 @@ static void undo(struct backend_state *b, uint32_t i, bool failed)
     if (entry->effects & EFFECT_PREPARED_ADDED)
         prepared_remove(b, stmt_of(entry));
     if (entry->effects & EFFECT_PREPARED_REMOVED && prepared_find(b, stmt_of(entry)) == NULL)
-        prepared_add(b, stmt_of(entry));
+        prepared_add(b, stmt_of(entry))->stale = true; /* it perhaps was; if not, that costs one Parse */
     if (entry->effects & EFFECT_UNNAMED_SET) {
         /* The server drops the unnamed statement before it parses the new one: a failed Parse leaves none. */
         struct stmt *former = failed ? NULL : entry->stmt;
@@ -116,7 +130,7 @@ void ledger_fail(struct backend_state *b, const char *sqlstate, const char *mess
     if (head->kind == 'Q' || head->kind == 'F')
         return;
     if (head->name != NULL && needs_new_parse(sqlstate, message)) {
-        struct prepared *p = prepared_find(b, head->name->stmt);
+        struct prepared *p = prepared_find(b, stmt_of(head));
         if (p != NULL)
             p->stale = true;
     }
@@ -150,6 +164,28 @@ void ledger_forget_syncs(struct backend_state *b)
         b->batch_open = true;
     }
     ledger->count = kept;
+}
+
+void ledger_forget_prepared(struct backend_state *b)
+{
+    struct session *s = b->session;
+    bool of_client = s != NULL && s->rewriting && ledger_head(&b->ledger)->action != LEDGER_HIDDEN;
+    prepared_clear(b);
+    if (of_client)
+        prepared_names_clear(s);
+    for (uint32_t i = 1; i < b->ledger.count; i++) {
+        struct ledger_entry *entry = ledger_at(&b->ledger, i);
+        if (entry->effects & EFFECT_PREPARED_ADDED)
+            prepared_add(b, stmt_of(entry));
+        if (entry->effects & EFFECT_PREPARED_REMOVED)
+            prepared_remove(b, stmt_of(entry));
+        if (of_client && entry->effects & EFFECT_NAME_ADDED)
+            prepared_name_link(s, entry->name);
+        if (of_client && entry->effects & EFFECT_NAME_REMOVED)
+            prepared_name_unlink(s, entry->name);
+        /* An error must not bring back what was deallocated. */
+        entry->effects &= (uint8_t) ~(EFFECT_PREPARED_REMOVED | EFFECT_NAME_REMOVED);
+    }
 }
 
 void ledger_clear(struct backend_state *b)

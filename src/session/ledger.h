@@ -16,7 +16,8 @@ enum {
     EFFECT_PREPARED_ADDED = 4,   /* stmt (or name's) counts as prepared on the backend */
     EFFECT_PREPARED_REMOVED = 8, /* stmt no longer does */
     EFFECT_UNNAMED_SET = 16,     /* the session's unnamed statement was replaced; stmt is the former one or NULL */
-    EFFECT_DUPLICATE = 32,       /* a Parse that the server will refuse: name is in use */
+    EFFECT_DUPLICATE = 32,       /* a Parse that the server should refuse: name is new and in no table, stmt what is
+                                    already prepared under the name that was sent */
 };
 
 static inline struct ledger_entry *ledger_at(const struct ledger *ledger, uint32_t i)
@@ -40,6 +41,8 @@ void ledger_confirm(struct backend_state *b);
 void ledger_fail(struct backend_state *b, const char *sqlstate, const char *message);
 /* The server took Syncs sent behind the head for part of a COPY: they get no answer. */
 void ledger_forget_syncs(struct backend_state *b);
+/* The head has deallocated everything on the backend: only what later entries bring counts. */
+void ledger_forget_prepared(struct backend_state *b);
 /* Gives everything up without undoing: the connection is gone, or nobody listens any more. */
 void ledger_clear(struct backend_state *b);
 

@@ -23,13 +23,13 @@ void prepared_name_link(struct session *s, struct prepared_name *name)
     table_insert(&s->names->table, name->hash, name);
 }
 
-struct prepared_name *prepared_name_add(struct session *s, struct slice text, struct stmt *stmt)
+struct prepared_name *prepared_name_new(struct slice text, struct stmt *stmt)
 {
     struct prepared_name *name = mem_alloc(sizeof *name + text.len + 1);
-    *name = (struct prepared_name){.len = (uint32_t)text.len, .hash = hash_bytes(text.ptr, text.len), .stmt = stmt};
+    *name = (struct prepared_name){
+        .refs = 1, .len = (uint32_t)text.len, .hash = hash_bytes(text.ptr, text.len), .stmt = stmt};
     memcpy(name->text, text.ptr, text.len);
     name->text[text.len] = '\0';
-    prepared_name_link(s, name);
     return name;
 }
 
@@ -98,17 +98,18 @@ void prepared_touch(struct backend_state *b, struct prepared *p)
     list_push_front(&b->prepared->recent, &p->recent);
 }
 
-void prepared_add(struct backend_state *b, struct stmt *stmt)
+struct prepared *prepared_add(struct backend_state *b, struct stmt *stmt)
 {
     if (b->prepared == NULL) {
         b->prepared = mem_zalloc(sizeof *b->prepared);
         list_init(&b->prepared->recent);
     }
     struct prepared *p = mem_alloc(sizeof *p);
-    *p = (struct prepared){.stmt = stmt_ref(stmt)};
+    *p = (struct prepared){.stmt = stmt_ref(stmt), .unit = b->units_sent};
     list_push_front(&b->prepared->recent, &p->recent);
     table_insert(&b->prepared->table, stmt->hash, p);
     b->prepared->count++;
+    return p;
 }
 
 void prepared_remove(struct backend_state *b, const struct stmt *stmt)
@@ -135,6 +136,17 @@ void prepared_clear(struct backend_state *b)
     table_deinit(&b->prepared->table);
     mem_free(b->prepared);
     b->prepared = NULL;
+}
+
+void prepared_distrust_unanswered(struct backend_state *b)
+{
+    if (b->prepared == NULL)
+        return;
+    LIST_FOREACH (&b->prepared->recent, it) {
+        struct prepared *p = LIST_ENTRY(it, struct prepared, recent);
+        if ((int32_t)(p->unit - b->units_answered) >= 0)
+            p->stale = true;
+    }
 }
 
 struct prepared *prepared_least_recent(const struct backend_state *b)

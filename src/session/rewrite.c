@@ -40,13 +40,8 @@ void rewrite_make_room(struct backend_state *b, struct stmt *stmt, struct out *t
         close_hidden(b, prepared_least_recent(b)->stmt, to_backend);
 }
 
-void rewrite_ensure(struct backend_state *b, struct stmt *stmt, struct out *to_backend, struct stats *stats)
+static void parse_hidden(struct backend_state *b, struct stmt *stmt, struct out *to_backend, struct stats *stats)
 {
-    struct prepared *there = prepared_find(b, stmt);
-    if (there != NULL && !there->stale) {
-        prepared_touch(b, there);
-        return;
-    }
     rewrite_make_room(b, stmt, to_backend);
     rewrite_parse(to_backend, stmt->name, (struct slice){stmt->tail, stmt->tail_len});
     struct ledger_entry *entry = ledger_append(&b->ledger, 'P', LEDGER_HIDDEN);
@@ -55,6 +50,29 @@ void rewrite_ensure(struct backend_state *b, struct stmt *stmt, struct out *to_b
     prepared_add(b, stmt);
     b->changes_unit = b->units_sent;
     stats->server_parse_count++;
+}
+
+static bool is_ready(struct backend_state *b, const struct stmt *stmt)
+{
+    struct prepared *there = prepared_find(b, stmt);
+    if (there == NULL || there->stale)
+        return false;
+    prepared_touch(b, there);
+    return true;
+}
+
+struct stmt *rewrite_ensure(struct backend_state *b, struct stmt *stmt, struct out *to_backend, struct stats *stats)
+{
+    if (is_ready(b, stmt))
+        return NULL;
+    if (stmt->parse_hash == b->params->parse_hash) {
+        parse_hidden(b, stmt, to_backend, stats);
+        return NULL;
+    }
+    struct stmt *like = stmt_intern(b->store, (struct slice){stmt->tail, stmt->tail_len}, b->params->parse_hash);
+    if (!is_ready(b, like))
+        parse_hidden(b, like, to_backend, stats);
+    return like;
 }
 
 void rewrite_unnamed(struct backend_state *b, struct stmt *stmt, struct out *to_backend)
@@ -102,6 +120,8 @@ void rewrite_parameters(struct backend_state *b, const struct params *wanted, st
 
 void rewrite_settle(struct backend_state *b, struct session_io *io)
 {
+    if (b->pass_left > 0) /* never into the middle of another message */
+        return;
     for (struct ledger_entry *head; (head = ledger_head(&b->ledger)) != NULL && head->action == LEDGER_LOCAL;) {
         char answer[PROTO_HEADER] = {head->kind == 'P' ? '1' : '3', 0, 0, 0, 4};
         if (b->session != NULL)

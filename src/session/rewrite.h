@@ -10,8 +10,12 @@
 void rewrite_head(struct out *out, const char *message, size_t keep, uint32_t new_len);
 /* A Parse under this name of what `tail` holds. */
 void rewrite_parse(struct out *out, const char *name, struct slice tail);
-/* The statement is prepared when the next message arrives: parsed here first, hidden, if need be. */
-void rewrite_ensure(struct backend_state *b, struct stmt *stmt, struct out *to_backend, struct stats *stats);
+/*
+ * The statement is prepared when the next message arrives: parsed here first, hidden, if need be. If parameters that
+ * parse analysis reads differ from those under which the client parsed it, its like of today's parameters is taken
+ * instead, so that the name never stands for anything else: a reference of that one is returned, otherwise NULL.
+ */
+struct stmt *rewrite_ensure(struct backend_state *b, struct stmt *stmt, struct out *to_backend, struct stats *stats);
 /* Before a Parse of stmt: closes it if it is there, else the least recently used one if the backend is full. */
 void rewrite_make_room(struct backend_state *b, struct stmt *stmt, struct out *to_backend);
 /* The unnamed statement becomes this one, or none (NULL). */

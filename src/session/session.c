@@ -11,7 +11,6 @@ void session_init(struct session *s, struct store *store, struct stats *stats, e
         .params = params,
         .mode = (uint8_t)mode,
         .rewriting = mode != SESSION_MODE_SESSION && store->max_prepared > 0,
-        .unnamed_unit = UINT32_MAX,
     };
 }
 
@@ -31,7 +30,6 @@ void backend_state_init(struct backend_state *b, struct store *store)
         .store = store,
         .params = params_ref(store->no_params),
         .status = 'I',
-        .changes_unit = UINT32_MAX,
         .unnamed_is_none = true,
     };
 }
@@ -101,9 +99,9 @@ void session_attach(struct session *s, struct backend_state *b, struct session_i
     s->link = b;
     b->session = s;
     s->units = 0;
-    s->unnamed_unit = UINT32_MAX;
-    b->units_sent = b->units_answered = 0;
-    b->changes_unit = UINT32_MAX;
+    s->unnamed_unit = b->changes_unit = b->units_answered - 1; /* an answered one: nothing is uncertain */
+    if (!s->rewriting)
+        backend_forget_unnamed(b);
     if (s->params == b->params)
         return;
     struct params *wanted = params_overlay(s->store, s->params, b->params);
@@ -149,7 +147,8 @@ enum session_verdict session_verdict(const struct backend_state *b)
 enum session_farewell session_farewell(const struct session *s)
 {
     const struct backend_state *b = s->link;
-    if (b->spoiled || b->batch_open || b->copy != COPY_NONE || s->pass_left > 0)
+    bool half_sent = s->pass_left > 0 && !s->pass_drop;
+    if (b->spoiled || b->batch_open || b->copy != COPY_NONE || half_sent)
         return b->ledger.count > 0 ? FAREWELL_CANCEL : FAREWELL_CLOSE;
     if (!backend_state_is_quiet(b))
         return FAREWELL_CANCEL;
