@@ -9,11 +9,16 @@ enum {
 
 static void append_line(struct buf *out, const char *file, int line, const char *format, va_list args)
 {
+    size_t start = out->len;
     buf_append_str(out, file);
     if (line > 0)
         buf_printf(out, ":%d", line);
     buf_append_str(out, ": ");
     buf_vprintf(out, format, args);
+    /* A file name may have anything in it; a message is one line all the same. */
+    for (size_t i = start; i < out->len; i++)
+        if ((unsigned char)out->data[i] < 0x20 || out->data[i] == 0x7f)
+            out->data[i] = '?';
     buf_append_str(out, "\n");
 }
 

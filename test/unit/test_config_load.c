@@ -83,6 +83,8 @@ static const struct {
     {"a key in double quotes", "[pgbouncer]\n[databases]\n\"my db\" = host=a\n", NULL, NULL,
      "t.ini:3: syntax error: expected key = value; a key with other characters than A-Z a-z 0-9 _ . * - is written in "
      "single quotes\n"},
+    {"terminal codes in a file name", "[pgbouncer]\nauth_file = \x1b[2J/\x07\n%include \x07\n", NULL, NULL,
+     "t.ini:3: could not load file \"\\x07\": No such file or directory\n"},
     {"terminal codes in a key", "[pgbouncer]\n'\x1b[2J' = 1\n", NULL, NULL, "t.ini:2: unknown key \"\\x1b[2J\"\n"},
 };
 
@@ -123,6 +125,8 @@ static const struct {
     {"servers with TLS if they like", "[pgbouncer]\nserver_tls_sslmode = allow\n", "server_tls_sslmode", "allow", ""},
     {"an auth_file that is not there", "[pgbouncer]\nauth_file = no\n", "auth_file", "no",
      "no: could not open auth_file: No such file or directory\n"},
+    {"terminal codes in the name of an auth_file", "[pgbouncer]\nauth_file = \x1b[2J\n", "verbose", "0",
+     "?[2J: could not open auth_file: No such file or directory\n"},
     {"no lag limit with slow probes", "[pgbouncer]\nmax_replica_lag=0\nlag_check_period=10s\n", "max_replica_lag", "0",
      ""},
     {"routing without a mode for it",
