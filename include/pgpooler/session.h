@@ -52,6 +52,7 @@ struct stmt {
     uint32_t tail_len;
     uint64_t hash;
     uint64_t parse_hash; /* of the parameters under which it was parsed */
+    const void *proven;  /* the pool on which a server has accepted it last; see session.pool */
     char name[40];       /* on every backend: pgp_ and 32 hex digits, STMT_NAME_LEN in all */
     char tail[];         /* a Parse message behind its name: text, NUL, count and parameter type oids */
 };
@@ -111,6 +112,7 @@ struct session {
     struct store *store;
     struct stats *stats;
     struct backend_state *link; /* NULL: no backend */
+    const void *pool;           /* identity only: statements proven on it need no backend to be parsed again */
     struct params *params;
     struct prepared_names *names; /* on first use */
     struct stmt *unnamed;         /* the unnamed prepared statement, or NULL */

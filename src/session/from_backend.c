@@ -93,13 +93,14 @@ static enum backend_news on_ready(struct backend_state *b, const struct backend_
 /* ---- ErrorResponse ---- */
 
 /* The server names the statement as we do; the client knows it by its own name. */
-static const char *clients_name_for(const struct backend_state *b, const struct ledger_entry *head)
+static const char *clients_name_for(const struct backend_state *b)
 {
-    if (head == NULL || b->session == NULL)
-        return NULL;
-    if (head->name != NULL)
-        return head->name->text;
-    return head->stmt != NULL && head->kind == 'P' ? prepared_name_of(b->session, head->stmt) : NULL;
+    for (uint32_t i = 0; i < b->ledger.count; i++) { /* a hidden request stands for the client's own behind it */
+        const struct ledger_entry *entry = ledger_at(&b->ledger, i);
+        if (entry->action != LEDGER_HIDDEN)
+            return entry->name ? entry->name->text : NULL;
+    }
+    return NULL;
 }
 
 static void pass_error(struct backend_state *b, const struct backend_msg *m, struct session_io *io)
@@ -110,7 +111,7 @@ static void pass_error(struct backend_state *b, const struct backend_msg *m, str
     if (ours_alone)
         return;
     const struct stmt *stmt = head == NULL ? NULL : head->stmt ? head->stmt : head->name ? head->name->stmt : NULL;
-    const char *name = clients_name_for(b, head);
+    const char *name = clients_name_for(b);
     if (stmt == NULL || name == NULL || memmem(m->data, m->len, "pgp_", 4) == NULL) {
         out_ref(io->to_client, m->data, m->len);
         return;
@@ -237,6 +238,8 @@ static enum backend_news whole_message(struct backend_state *b, const struct bac
     case 'W':
         return on_copy(b, m, io);
     case '1':
+        if (b->session != NULL && head != NULL && head->kind == 'P' && head->effects & EFFECT_PREPARED_ADDED)
+            (head->stmt ? head->stmt : head->name->stmt)->proven = b->session->pool;
         news = consume_head(b, m, io, 'P');
         break;
     case '2':

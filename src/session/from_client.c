@@ -212,27 +212,33 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
     return STEP_USED;
 }
 
+/* The name and the rest of a Parse message that is here as a whole; false: not well-formed. */
+static bool read_parse(const struct client_msg *m, struct slice *name, struct slice *tail)
+{
+    struct reader r = reader_of(m->data + PROTO_HEADER, m->len - PROTO_HEADER);
+    *name = slice_of(reader_cstr(&r));
+    tail->ptr = r.at;
+    tail->len = reader_left(&r);
+    reader_cstr(&r);
+    size_t oids = reader_u16(&r);
+    return !r.bad && reader_left(&r) == oids * 4;
+}
+
 static enum step on_parse(struct session *s, struct client_msg *m, struct session_io *io)
 {
     if (m->len > PARSE_MAX)
         return fatal(s, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "statement is too long to be prepared");
     if (!is_whole(m))
         return STEP_MORE;
-    const char *body = m->data + PROTO_HEADER;
-    struct reader r = reader_of(body, m->len - PROTO_HEADER);
-    const char *name = reader_cstr(&r);
-    const char *tail = r.at;
-    reader_cstr(&r);
-    size_t oids = reader_u16(&r);
-    if (r.bad || reader_left(&r) != oids * 4) { /* the server says what is wrong with it */
+    struct slice name, tail;
+    if (!read_parse(m, &name, &tail)) { /* the server says what is wrong with it */
         expect(s, io, 'P');
         return consume(s, m, io, false);
     }
     s->stats->client_parse_count++;
-    struct slice rest = {tail, (size_t)(m->data + m->len - tail)};
-    if (*name == '\0')
-        return parse_unnamed(s, m, io, rest);
-    return parse_named(s, m, io, slice_of(name), rest);
+    if (name.len == 0)
+        return parse_unnamed(s, m, io, tail);
+    return parse_named(s, m, io, name, tail);
 }
 
 /* Makes the backend's unnamed statement the client's own, or none if it has none. */
@@ -484,6 +490,26 @@ static enum step close_unlinked(struct session *s, struct client_msg *m, struct 
     return consume(s, m, io, true);
 }
 
+/*
+ * A Parse and its Sync alone, of a statement that a server of this pool has accepted: the answer is known. Clients
+ * prepare this way while all backends are held by transactions that they themselves have to finish first (pgbench).
+ */
+static enum step parse_unlinked(struct session *s, struct client_msg *m, struct session_io *io)
+{
+    struct slice name, tail;
+    struct stmt *stmt = NULL;
+    bool alone = is_whole(m) && m->avail > m->len && m->data[m->len] == 'S';
+    if (alone && s->rewriting && s->pool != NULL && read_parse(m, &name, &tail) && name.len > 0)
+        stmt = stmt_find(s->store, tail, s->params->parse_hash);
+    if (stmt == NULL || stmt->proven != s->pool || prepared_name_find(s, name) != NULL)
+        return want_backend(s, m->data, m->avail);
+    prepared_name_add(s, name, stmt_ref(stmt));
+    s->stats->client_parse_count++;
+    static const char parse_complete[] = {'1', 0, 0, 0, 4};
+    out_copy(io->to_client, parse_complete, sizeof parse_complete);
+    return consume(s, m, io, true);
+}
+
 static enum step on_unlinked(struct session *s, struct client_msg *m, struct session_io *io)
 {
     if (s->refusing && m->type != 'S' && m->type != 'X')
@@ -504,6 +530,8 @@ static enum step on_unlinked(struct session *s, struct client_msg *m, struct ses
         return consume(s, m, io, true);
     case 'C':
         return close_unlinked(s, m, io);
+    case 'P':
+        return parse_unlinked(s, m, io);
     default:
         return want_backend(s, m->data, m->avail);
     }

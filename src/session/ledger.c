@@ -114,6 +114,7 @@ static void undo(struct backend_state *b, uint32_t i, bool failed)
         if (entry->effects & EFFECT_NAME_REMOVED)
             prepared_name_link(b->session, entry->name);
     }
+    entry->effects = 0;
 }
 
 /* Errors after which the server's copy of a statement serves nobody until it is parsed again. */

@@ -33,6 +33,13 @@ struct prepared_name *prepared_name_new(struct slice text, struct stmt *stmt)
     return name;
 }
 
+void prepared_name_add(struct session *s, struct slice text, struct stmt *stmt)
+{
+    struct prepared_name *name = prepared_name_new(text, stmt);
+    prepared_name_link(s, name);
+    prepared_name_unref(s->store, name);
+}
+
 void prepared_name_unref(struct store *store, struct prepared_name *name)
 {
     if (name == NULL || --name->refs > 0)
@@ -57,16 +64,6 @@ void prepared_names_clear(struct session *s)
     table_deinit(&s->names->table);
     mem_free(s->names);
     s->names = NULL;
-}
-
-const char *prepared_name_of(const struct session *s, const struct stmt *stmt)
-{
-    uint32_t cursor = 0;
-    if (s->names != NULL)
-        for (struct prepared_name *name; (name = table_next(&s->names->table, &cursor)) != NULL;)
-            if (name->stmt == stmt)
-                return name->text;
-    return NULL;
 }
 
 int session_prepared_count(const struct session *s)

@@ -20,13 +20,12 @@ struct prepared_names {
 };
 
 struct prepared_name *prepared_name_find(const struct session *s, struct slice text);
-struct prepared_name *prepared_name_new(struct slice text, struct stmt *stmt); /* takes stmt; in no table, refs 1 */
-void prepared_name_link(struct session *s, struct prepared_name *name);        /* takes a reference */
-void prepared_name_unlink(struct session *s, struct prepared_name *name);      /* drops the table's; absent is fine */
-void prepared_name_unref(struct store *store, struct prepared_name *name);     /* NULL is fine */
+struct prepared_name *prepared_name_new(struct slice text, struct stmt *stmt);   /* takes stmt; in no table, refs 1 */
+void prepared_name_add(struct session *s, struct slice text, struct stmt *stmt); /* takes stmt; in the table */
+void prepared_name_link(struct session *s, struct prepared_name *name);          /* takes a reference */
+void prepared_name_unlink(struct session *s, struct prepared_name *name);        /* drops the table's; absent is fine */
+void prepared_name_unref(struct store *store, struct prepared_name *name);       /* NULL is fine */
 void prepared_names_clear(struct session *s);
-/* Any name of the session that stands for this statement, or NULL. Linear: for error texts. */
-const char *prepared_name_of(const struct session *s, const struct stmt *stmt);
 
 /* One statement on a backend, in order of last use. */
 struct prepared {

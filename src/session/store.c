@@ -101,6 +101,13 @@ struct stmt *stmt_intern(struct store *store, struct slice tail, uint64_t parse_
     return stmt;
 }
 
+struct stmt *stmt_find(const struct store *store, struct slice tail, uint64_t parse_hash)
+{
+    struct hash128 hash = hash128_bytes(tail.ptr, tail.len, (struct hash128){parse_hash, parse_hash});
+    struct stmt_key key = {tail, parse_hash};
+    return table_find(&store->stmts, hash.low, stmt_matches, &key);
+}
+
 struct stmt *stmt_copy(const struct stmt *stmt)
 {
     struct stmt *copy = mem_dup(stmt, sizeof *stmt + stmt->tail_len);

@@ -6,6 +6,8 @@
 
 /* Finds or makes; gives one reference. @tail  a Parse message behind its name, well-formed */
 struct stmt *stmt_intern(struct store *store, struct slice tail, uint64_t parse_hash);
+/* The same, or NULL where it would have to be made; gives no reference. */
+struct stmt *stmt_find(const struct store *store, struct slice tail, uint64_t parse_hash);
 static inline struct stmt *stmt_ref(struct stmt *stmt)
 {
     stmt->refs++;

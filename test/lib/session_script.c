@@ -108,11 +108,21 @@ static void answers_came(struct script *f, struct script_client *c)
         present(f, c);
 }
 
+static size_t next_piece(struct script *f, size_t at, size_t len)
+{
+    size_t piece = f->piece ? f->piece : len;
+    if (at == 0 && f->split > 0 && f->split < len) {
+        f->was_split = true;
+        piece = f->split;
+    }
+    return piece < len - at ? piece : len - at;
+}
+
 static void client_sends(struct script *f, struct script_client *c, const char *data, size_t len)
 {
-    size_t piece = f->piece ? f->piece : len ? len : 1;
-    for (size_t at = 0; at < len; at += piece) {
-        buf_append(&c->in, data + at, len - at < piece ? len - at : piece);
+    for (size_t at = 0, piece; at < len; at += piece) {
+        piece = next_piece(f, at, len);
+        buf_append(&c->in, data + at, piece);
         if (!c->waits)
             present(f, c);
     }
@@ -156,9 +166,9 @@ static void backend_sends_piece(struct script *f, struct script_backend *b)
 
 static void backend_sends(struct script *f, struct script_backend *b, const char *data, size_t len)
 {
-    size_t piece = f->piece ? f->piece : len ? len : 1;
-    for (size_t at = 0; at < len && !b->gone; at += piece) {
-        buf_append(&b->in, data + at, len - at < piece ? len - at : piece);
+    for (size_t at = 0, piece; at < len && !b->gone; at += piece) {
+        piece = next_piece(f, at, len);
+        buf_append(&b->in, data + at, piece);
         backend_sends_piece(f, b);
     }
 }
@@ -389,4 +399,18 @@ void script_deinit(struct script *f)
     store_deinit(&f->other_store);
     labels_deinit(&f->labels);
     buf_deinit(&f->events);
+}
+
+void script_converse(const struct conversation *c)
+{
+    static const size_t pieces[] = {0, 1, 2, 3, 7, 64};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct script f;
+        struct buf what = {0};
+        buf_printf(&what, "%s (pieces of %zu)", c->what, pieces[i]);
+        script_init(&f, buf_text(&what), pieces[i]);
+        script_play(&f, c->text);
+        script_deinit(&f);
+        buf_deinit(&what);
+    }
 }

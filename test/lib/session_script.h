@@ -51,6 +51,8 @@ struct script {
     struct script_backend backends[SCRIPT_PEERS];
     int asked;         /* the client that asked for a backend last */
     size_t piece;      /* bytes arrive in pieces of this size; 0: as written */
+    size_t split;      /* the first piece of each `>` has this size; 0: no matter */
+    bool was_split;    /* out: at least one was longer */
     bool others_wait;  /* as in struct session_io */
     struct buf events; /* marks not yet looked at, each behind a space */
     const char *what;  /* names the case in messages */
@@ -61,5 +63,35 @@ void script_init(struct script *f, const char *what, size_t piece);
 void script_play(struct script *f, const char *text);
 /* Nothing unlooked at is left; frees. */
 void script_deinit(struct script *f);
+
+/* A conversation and what it shows. */
+struct conversation {
+    const char *what, *text;
+};
+/* However the bytes arrive, it goes the same way: as written, one by one, and in pieces that fit nothing. */
+void script_converse(const struct conversation *c);
+
+/* A loop test over a table of conversations, and its entry in a test case. */
+#define CONVERSE(table)                                                                                                \
+    START_TEST(table##_conversations)                                                                                  \
+    {                                                                                                                  \
+        script_converse(&table[_i]);                                                                                   \
+    }                                                                                                                  \
+    END_TEST
+#define ADD_CONVERSATIONS(test_case, table)                                                                            \
+    tcase_add_loop_test(test_case, table##_conversations, 0, sizeof table / sizeof *table)
+
+/* s1 is a, parsed on B1, and nobody is linked */
+#define S1_ON_B1                                                                                                       \
+    "C> Parse s1 a | Sync     *need\n"                                                                                 \
+    "attach B1    B1< Parse pgp_1 a | Sync\n"                                                                          \
+    "B1> ParseComplete | Ready I     *release\n"                                                                       \
+    "C< ParseComplete | Ready I\n"
+/* in a transaction on B1 */
+#define LINK_B1                                                                                                        \
+    "C> Query begin     *need\n"                                                                                       \
+    "attach B1    B1< Query begin\n"                                                                                   \
+    "B1> Complete BEGIN | Ready T\n"                                                                                   \
+    "C< Complete BEGIN | Ready T\n"
 
 #endif

@@ -8,7 +8,8 @@
 
 /*
  * Shapes, a letter for each argument:  s string  t text of the rest, without NUL  b single byte  4 number of 4 bytes
- * o list of oids  v bound values  r columns of a row  e an error's SQLSTATE and message  x bytes that are always so
+ * o list of oids  v bound value  c two of them  r columns of a row  e an error's SQLSTATE and message  x bytes that are
+ * always so
  */
 struct word {
     const char *name;
@@ -31,6 +32,7 @@ static const struct word client_words[] = {
     {"Terminate", 'X', "", ""},
     {"Call", 'F', "4", "000000000001"},
     {"Password", 'p', "s", ""},
+    {"SetConfig", 'B', "c", ""},
 };
 static const struct word backend_words[] = {
     {"ParseComplete", '1', "", ""},  {"BindComplete", '2', "", ""}, {"CloseComplete", '3', "", ""},
@@ -146,6 +148,14 @@ static void encode_argument(struct buf *out, const struct labels *labels, const 
         buf_append_u16(out, 0);
         break;
     }
+    case 'c': /* a Bind of two values */
+        buf_append(out, "\0\0\0\0\0\2", 6);
+        for (int i = 0; i < 2; i++, next_argument(at, scratch)) {
+            buf_append_u32(out, (uint32_t)scratch->len);
+            buf_append(out, scratch->data, scratch->len);
+        }
+        buf_append_u16(out, 0);
+        break;
     case 'r':
         buf_append_u16(out, 1);
         buf_append_u32(out, (uint32_t)scratch->len);
