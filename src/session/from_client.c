@@ -195,6 +195,7 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
     bool status_is_known = b->units_answered == b->units_sent && b->status != 'E' && !b->runs_dealloc;
     if (there != NULL && !there->stale && status_is_known) {
         prepared_touch(b, there);
+        name->stmt->proven = s->pool;
         struct ledger_entry *entry = expect(s, io, 'P');
         entry->action = LEDGER_LOCAL;
         entry->effects = EFFECT_NAME_ADDED;
@@ -503,7 +504,9 @@ static enum step parse_unlinked(struct session *s, struct client_msg *m, struct 
         stmt = stmt_find(s->store, tail, s->params->parse_hash);
     if (stmt == NULL || stmt->proven != s->pool || prepared_name_find(s, name) != NULL)
         return want_backend(s, m->data, m->avail);
-    prepared_name_add(s, name, stmt_ref(stmt));
+    struct prepared_name *added = prepared_name_new(name, stmt_ref(stmt));
+    prepared_name_link(s, added);
+    prepared_name_unref(s->store, added);
     s->stats->client_parse_count++;
     static const char parse_complete[] = {'1', 0, 0, 0, 4};
     out_copy(io->to_client, parse_complete, sizeof parse_complete);

@@ -69,7 +69,6 @@ void backend_close(struct backend *backend, const char *reason)
                     (long long)((loop_now(worker->loop) - backend->connected_at) / USEC_PER_SEC));
     pool->database->stats.backends_closed++;
     backend_leave(backend);
-    broker_pool_note_idle(pool->idle.shared, worker->id, pool->idle.idle_count);
     struct broker_orders orders = {0};
     broker_closed(worker->all->broker, pool->idle.shared, worker->id, loop_now(worker->loop), &orders);
     link_orders(worker, &orders);

@@ -149,21 +149,16 @@ bool link_want(struct client *client)
         client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "database removed");
         return false;
     }
-    if (client->state == CLIENT_RELAY && !pool->database->paused && !broker_pool_anyone_waits(pool->idle.shared)) {
-        struct pool_member *member = pool_take(&pool->idle, worker->config->server_round_robin);
+    if (client->state == CLIENT_RELAY && !pool->database->paused) {
+        struct pool_member *member = pool_lease(&pool->idle, worker->config->server_round_robin);
         if (member != NULL) {
-            broker_pool_note_idle(pool->idle.shared, worker->id, pool->idle.idle_count);
             attach(client, LIST_ENTRY(member, struct backend, member), 0);
             return true;
         }
     }
     if (!queue_up(client))
         return false;
-    /* Somebody of this worker may have put one down since the others queued. */
-    struct pool_member *member = pool_take(&pool->idle, worker->config->server_round_robin);
-    if (member != NULL)
-        link_backend_free(LIST_ENTRY(member, struct backend, member));
-    return false;
+    return client->state != CLIENT_CLOSING && client->session.link != NULL;
 }
 
 void link_withdraw(struct client *client)
@@ -202,13 +197,6 @@ void link_kick_waiting(struct worker *worker, struct broker_pool *shared, const 
 }
 
 /* ---- a backend is free ---- */
-static void keep_idle(struct backend *backend)
-{
-    struct worker_pool *pool = backend->pool;
-    backend->phase = BACKEND_IDLE;
-    pool_put(&pool->idle, &backend->member, loop_now(backend->worker->loop));
-}
-
 static void hand_on(struct backend *backend, bool arrived)
 {
     struct worker *worker = backend->worker;
@@ -219,18 +207,14 @@ static void hand_on(struct backend *backend, bool arrived)
         backend_close(backend, "database configuration changed");
         return;
     }
-    /* The hint first, then the look at the queue; broker_ask does it the other way round: one of us sees the other. */
-    broker_pool_note_idle(pool->idle.shared, worker->id, pool->idle.idle_count + 1);
-    if (!arrived && !broker_anyone_waits(broker)) {
-        keep_idle(backend);
+    backend->phase = BACKEND_IDLE;
+    if (!arrived && pool_release(&pool->idle, &backend->member, now))
         return;
-    }
     struct broker_orders orders = {0};
     struct broker_freed freed = arrived ? broker_arrived(broker, pool->idle.shared, worker->id, now, &orders)
                                         : broker_freed(broker, pool->idle.shared, worker->id, now, &orders);
     if (freed.fate == BROKER_KEEP)
-        keep_idle(backend);
-    broker_pool_note_idle(pool->idle.shared, worker->id, pool->idle.idle_count);
+        pool_put(&pool->idle, &backend->member, now);
     link_orders(worker, &orders);
     switch (freed.fate) {
     case BROKER_KEEP:

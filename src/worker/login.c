@@ -247,11 +247,14 @@ static bool startup_packet(struct client *client)
         client->state = CLIENT_CANCEL;
         cancel_requested(client, s->cancel_pid, s->cancel_key);
         return false;
-    case STARTUP_MESSAGE:
+    case STARTUP_MESSAGE: {
+        struct buf packet = client->held; /* lends its text to s; what is behind it waits for its turn */
+        client->held = (struct buf){0};
+        buf_append(&client->held, packet.data + s->len, packet.len - s->len);
         begin_session(client, s);
-        if (client->state == CLIENT_LOGIN)
-            buf_consume(&client->held, s->len);
+        buf_deinit(&packet);
         return client->state == CLIENT_LOGIN;
+    }
     }
     return false;
 }
@@ -428,6 +431,7 @@ void login_welcome(struct client *client)
     struct worker_pool *pool = client->pool;
     struct params *params = wanted_params(client);
     session_init(&client->session, &worker->store, &pool->database->stats, mode_of(client), params);
+    client->session.pool = pool;
     struct buf out = {0};
     proto_auth(&out, 0, NULL, 0);
     buf_append(&out, pool->welcome.data, pool->welcome.len);
