@@ -16,6 +16,11 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-proto
 	-Wpointer-arith -Wvla
 WERROR ?= -Werror
 OPTIMIZE ?= -O2 -g
+# The product is optimised across files when it is linked: a tenth of its instructions per transaction. The objects
+# carry ordinary code too, so that the many test programs link quickly.
+ifeq ($(findstring gcc,$(CC))$(SANITIZE),gcc)
+LTO := -flto=auto -ffat-lto-objects
+endif
 PACKAGES := libuv libpq openssl libcares
 
 # Asked when first used and then kept: pkg-config may not be there yet when this file is read.
@@ -24,7 +29,7 @@ PACKAGE_LIBS = $(eval PACKAGE_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(
 
 # PostgreSQL's own headers, for the one file that reads its parse trees; scripts/deps unpacks them.
 PG_HEADERS := build/pg-headers/server
-ALL_CFLAGS = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(SANITIZE) -pthread -D_GNU_SOURCE -Iinclude -Isrc \
+ALL_CFLAGS = -std=gnu11 $(OPTIMIZE) $(LTO) $(WARNINGS) $(WERROR) $(SANITIZE) -pthread -D_GNU_SOURCE -Iinclude -Isrc \
 	-MMD -MP $(PACKAGE_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(SANITIZE) -pthread $(LDFLAGS)
 ALL_LIBS = $(if $(wildcard src/sql/*.c),-Wl$(comma)--exclude-libs$(comma)ALL -l:libpg_query.a) \
@@ -58,7 +63,7 @@ Q := $(if $(V),,@)
 
 $(BUILD)/pgpooler: $(BUILD)/obj/src/main/main.o $(BUILD)/libpgpooler.a
 	@echo "  link  $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(OPTIMIZE) $(LTO) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/libpgpooler.a: $(LIB_OBJECTS)
 $(BUILD)/libmemory.a: $(MEMORY_OBJECTS)
@@ -68,14 +73,14 @@ $(BUILD)/libhelpers.a: $(call objects,$(TEST_HELPERS))
 $(BUILD)/%.a:
 	@mkdir -p $(@D) && rm -f $@
 	@echo "  ar    $@"
-	$(Q)ar rcs $@ $^
+	$(Q)$(if $(LTO),gcc-ar,ar) rcs $@ $^
 
 $(MEMORY_TESTS): $(BUILD)/libmemory.a
 $(filter-out $(MEMORY_TESTS),$(TEST_PROGRAMS)): $(BUILD)/libpgpooler.a
 
 $(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libhelpers.a
 	@mkdir -p $(@D) && echo "  link  $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libhelpers.a $(filter-out %helpers.a,$(filter %.a,$^)) \
+	$(Q)$(CC) $(if $(LTO),-fno-lto) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libhelpers.a $(filter-out %helpers.a,$(filter %.a,$^)) \
 		-lcheck -lsubunit $(ALL_LIBS)
 
 $(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libpgpooler.a

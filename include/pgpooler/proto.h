@@ -31,16 +31,33 @@ struct proto_header {
     char type;
     uint32_t len; /* whole message on the wire: type byte, length word and body */
 };
-/* The most that PostgreSQL accepts as the length word of a frontend message of this type; 0: no such type. */
-uint32_t proto_frontend_limit(char type);
+/* The most that PostgreSQL accepts as the length word of a frontend message, by type byte; 0: no such type. */
+extern const uint32_t proto_frontend_limit[256];
 /*
- * Reads the 5 byte header of a frontend message. 'p' is a known type: that it belongs to a
- * login only is for the caller to say.
- * @max_len  max_packet_size, of the whole message
- * ERR_AGAIN, ERR_PROTOCOL (unknown type or length below 4), ERR_TOO_LARGE; from the first
- * byte on out->type is what came
+ * Reads the 5 byte header of a frontend message after login.
+ * @max_len  max_packet_size
+ * ERR_AGAIN, ERR_PROTOCOL (unknown type, said from its first byte on, or length below 4), ERR_TOO_LARGE. Inline: every
+ * message of every client comes through here.
  */
-int proto_frontend_header(const char *data, size_t len, uint32_t max_len, struct proto_header *out);
+static inline int proto_frontend_header(const char *data, size_t len, uint32_t max_len, struct proto_header *out)
+{
+    if (len < 1)
+        return ERR_AGAIN;
+    out->type = data[0];
+    out->len = 0;
+    uint32_t limit = proto_frontend_limit[(unsigned char)data[0]];
+    if (limit == 0) /* what stands where the length should be means nothing */
+        return ERR_PROTOCOL;
+    if (len < PROTO_HEADER)
+        return ERR_AGAIN;
+    uint32_t word = read_u32(data + 1);
+    if (word < 4)
+        return ERR_PROTOCOL;
+    if (word > limit || word >= max_len)
+        return ERR_TOO_LARGE;
+    out->len = word + 1;
+    return 0;
+}
 /* The same for a backend's message: any type, length at least 4 and below 2^30. */
 static inline int proto_backend_header(const char *data, size_t len, struct proto_header *out)
 {

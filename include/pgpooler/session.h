@@ -41,9 +41,27 @@ struct out {
     struct out_chunk *chunks; /* what we wrote ourselves, newest first */
 };
 void out_deinit(struct out *out);
-void out_reset(struct out *out);                            /* empty again; pieces may be freed now */
-void out_ref(struct out *out, const char *ptr, size_t len); /* borrows until out_reset */
+void out_clear(struct out *out);
+void out_push(struct out *out, const char *ptr, size_t len); /* a piece of its own */
 void out_copy(struct out *out, const void *src, size_t len);
+
+/* Empty again; what the pieces pointed to may be freed now. */
+static inline void out_reset(struct out *out)
+{
+    if (out->count > 0)
+        out_clear(out);
+}
+/* Borrows until out_reset. What follows the last piece in memory only makes it longer. */
+static inline void out_ref(struct out *out, const char *ptr, size_t len)
+{
+    struct iovec *last = out->count > 0 ? &out->pieces[out->count - 1] : NULL;
+    if (last != NULL && (const char *)last->iov_base + last->iov_len == ptr) {
+        last->iov_len += len;
+        out->total += len;
+    } else if (len > 0) {
+        out_push(out, ptr, len);
+    }
+}
 
 /* ---- store: statements and parameter sets of one worker, each distinct one once ---- */
 enum { STMT_NAME_LEN = 36 };

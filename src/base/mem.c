@@ -84,8 +84,10 @@ void mem_free(void *ptr)
 
 void mem_wipe(void *ptr, size_t size)
 {
-    if (size > 0)
-        explicit_bzero(ptr, size);
+    if (size == 0)
+        return;
+    memset(ptr, 0, size);
+    __asm__ volatile("" : : "r"(ptr) : "memory"); /* somebody may look, as far as the compiler knows */
 }
 
 bool mem_equal_consttime(const void *a, const void *b, size_t len)

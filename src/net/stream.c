@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -48,14 +49,18 @@ struct stream {
 };
 static_assert(sizeof(uv_poll_t) > 160 || sizeof(struct stream) <= 232, "10,000 idle clients are counted in bytes");
 
-/* ---- the transport: the one place that knows how bytes reach the descriptor ---- */
+/*
+ * ---- the transport: the one place that knows how bytes reach the descriptor ----
+ * System calls without the C library around them: as cancellation points of a process with threads its functions
+ * cost 50 instructions each, four times per transaction. No thread of ours is ever cancelled.
+ */
 
 /* Bytes, 0 at the end of the stream, ERR_AGAIN, ERR_IO. */
 static ssize_t transport_read(struct stream *stream, void *into, size_t size)
 {
     ssize_t got;
     do {
-        got = recv(stream->fd, into, size, MSG_DONTWAIT);
+        got = syscall(SYS_recvfrom, stream->fd, into, size, MSG_DONTWAIT, NULL, NULL);
     } while (got < 0 && errno == EINTR);
     if (got >= 0)
         return got;
@@ -68,7 +73,7 @@ static ssize_t transport_write(struct stream *stream, const struct iovec *pieces
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = (size_t)count};
     ssize_t put;
     do {
-        put = sendmsg(stream->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        put = syscall(SYS_sendmsg, stream->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (put < 0 && errno == EINTR);
     if (put >= 0)
         return put;

@@ -1,50 +1,13 @@
 /* frame - where a frontend message ends, and reading inside one without leaving it. */
 #include "pgpooler/proto.h"
 
-uint32_t proto_frontend_limit(char type)
-{
-    switch (type) {
-    case 'Q':
-    case 'P':
-    case 'B':
-    case 'F':
-    case 'd':
-        return PROTO_LARGE_MAX;
-    case 'C':
-    case 'D':
-    case 'E':
-    case 'H':
-    case 'S':
-    case 'X':
-    case 'c':
-    case 'f': /* measured on 15: a length of 10001 ends the connection */
-        return PROTO_SMALL_MAX;
-    case 'p':
-        return PROTO_AUTH_MAX;
-    default:
-        return 0;
-    }
-}
-
-int proto_frontend_header(const char *data, size_t len, uint32_t max_len, struct proto_header *out)
-{
-    if (len < 1)
-        return ERR_AGAIN;
-    out->type = data[0];
-    out->len = 0;
-    uint32_t limit = proto_frontend_limit(data[0]);
-    if (limit == 0) /* said at once: what stands where the length should be means nothing */
-        return ERR_PROTOCOL;
-    if (len < PROTO_HEADER)
-        return ERR_AGAIN;
-    uint32_t word = read_u32(data + 1);
-    if (word < 4)
-        return ERR_PROTOCOL;
-    if (word > limit || word >= max_len)
-        return ERR_TOO_LARGE;
-    out->len = word + 1;
-    return 0;
-}
+const uint32_t proto_frontend_limit[256] = {
+    ['Q'] = PROTO_LARGE_MAX, ['P'] = PROTO_LARGE_MAX, ['B'] = PROTO_LARGE_MAX, ['F'] = PROTO_LARGE_MAX,
+    ['d'] = PROTO_LARGE_MAX, ['C'] = PROTO_SMALL_MAX, ['D'] = PROTO_SMALL_MAX, ['E'] = PROTO_SMALL_MAX,
+    ['H'] = PROTO_SMALL_MAX, ['S'] = PROTO_SMALL_MAX, ['X'] = PROTO_SMALL_MAX, ['c'] = PROTO_SMALL_MAX,
+    ['f'] = PROTO_SMALL_MAX, /* measured on 15: a length of 10001 ends the connection */
+    ['p'] = PROTO_AUTH_MAX,
+};
 
 struct reader reader_of(const char *body, size_t len)
 {

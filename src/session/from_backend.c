@@ -202,9 +202,17 @@ static enum backend_news on_copy(struct backend_state *b, const struct backend_m
     b->copy = m->type == 'G' ? COPY_IN : m->type == 'H' ? COPY_OUT : COPY_BOTH;
     if (b->session == NULL)
         b->spoiled = true; /* nobody is there to feed it */
-    if (m->type == 'G')
-        ledger_forget_syncs(b); /* docs PROTOCOL-COPY: Sync and Flush are ignored in copy-in mode */
-    return BACKEND_FINE;
+    if (m->type != 'G')
+        return BACKEND_FINE;
+    ledger_forget_syncs(b); /* docs PROTOCOL-COPY: Sync and Flush are ignored in copy-in mode */
+    if (b->ledger.count == 1)
+        return BACKEND_FINE;
+    b->spoiled = true; /* anything else is not, and ends the COPY and from PostgreSQL 14 on the connection */
+    if (ledger_at(&b->ledger, 1)->action != LEDGER_LOCAL || b->session == NULL)
+        return BACKEND_FINE;
+    b->session->fatal_sqlstate = SQLSTATE_PROTOCOL_VIOLATION;
+    b->session->fatal_text = "terminating connection because protocol synchronization was lost";
+    return BACKEND_REFUSE;
 }
 
 /* ---- one message that is here as a whole ---- */

@@ -78,20 +78,29 @@ static void end_unit(struct session *s)
     s->units++;
 }
 
+static bool deallocates(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || (*at >= '\t' && *at <= '\r')))
+        at++;
+    size_t len = (size_t)(end - at);
+    if (len < 7 || (*at | 32) != 'd')
+        return false;
+    return strncasecmp(at, "discard", 7) == 0 || (len >= 10 && strncasecmp(at, "deallocate", 10) == 0);
+}
+
 /*
- * Might it take all prepared statements away? Then names wait for its answer. Only the beginning is looked at: a text
- * that hides the word better is still right in its own unit and in all units that come after its answer.
- * @text  ends with a NUL or with len
+ * Might it take all prepared statements away? Then names wait for its answer. Only the beginning of each statement is
+ * looked at: what hides the word better is still followed once its answer is here.
  */
 static bool may_deallocate(const char *text, size_t len)
 {
-    size_t at = 0;
-    while (at < len && (text[at] == ' ' || (text[at] >= '\t' && text[at] <= '\r')))
-        at++;
-    if (len - at < 7 || (text[at] | 32) != 'd')
-        return false;
-    return strncasecmp(text + at, "discard", 7) == 0 ||
-           (len - at >= 10 && strncasecmp(text + at, "deallocate", 10) == 0);
+    const char *end = text + len;
+    while (!deallocates(text, end)) {
+        text = memchr(text, ';', (size_t)(end - text));
+        if (text++ == NULL)
+            return false;
+    }
+    return true;
 }
 
 /* ---- Query, FunctionCall, Sync ---- */
@@ -102,7 +111,8 @@ static enum step on_query(struct session *s, struct client_msg *m, struct sessio
         return STEP_MORE;
     struct ledger_entry *entry = expect(s, io, m->type);
     if (m->type == 'Q' && s->rewriting) {
-        if (s->unnamed != NULL) { /* a simple query destroys the unnamed statement */
+        /* A simple query destroys the unnamed statement, also one that an error in front of it brings back. */
+        if (s->unnamed != NULL || b->ledger.count > 1) {
             entry->effects = EFFECT_UNNAMED_SET;
             entry->stmt = s->unnamed;
             s->unnamed = NULL;
@@ -180,7 +190,9 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
     struct stmt *stmt = stmt_intern(s->store, tail, s->params->parse_hash);
     m->used = m->len;
     if (name != NULL) { /* in use: the server refuses it in its own words, after whatever else is wrong with it */
-        struct stmt *like = rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
+        struct stmt *like = NULL;
+        if (!b->runs_dealloc) /* otherwise it is not in use any more */
+            like = rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
         struct ledger_entry *entry = expect(s, io, 'P');
         entry->effects = EFFECT_DUPLICATE;
         entry->stmt = like ? like : stmt_ref(name->stmt);
@@ -447,10 +459,16 @@ static enum step bad_header(struct session *s, int err)
                  err == ERR_TOO_LARGE ? "invalid message length" : "invalid frontend message type");
 }
 
+static bool is_of_batch(char type)
+{
+    return type == 'P' || type == 'B' || type == 'D' || type == 'E' || type == 'C';
+}
+
 /*
  * A backend is wanted when everything that the server would work on at once is here: a Query, or a batch up to its
  * Sync or Flush. Who breaks the protocol before that gets none.
  */
+
 static enum step want_backend(struct session *s, const char *data, size_t len)
 {
     size_t at = 0;
@@ -465,7 +483,7 @@ static enum step want_backend(struct session *s, const char *data, size_t len)
             return fatal(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message type after login");
         if (h.len > len - at)
             return len >= COLLECT_MAX ? STEP_NEED : STEP_MORE;
-        if (strchr("PBDEC", h.type) == NULL)
+        if (!is_of_batch(h.type))
             return STEP_NEED;
         at += h.len;
     }

@@ -1,18 +1,13 @@
 #include "session/prepared.h"
 
-struct ledger_entry *ledger_append(struct ledger *ledger, char kind, enum ledger_action action)
+void ledger_grow(struct ledger *ledger)
 {
-    if (ledger->count == ledger->size) {
-        uint32_t size = ledger->size ? ledger->size * 2 : 16;
-        struct ledger_entry *entries = mem_alloc(size * sizeof *entries);
-        for (uint32_t i = 0; i < ledger->count; i++)
-            entries[i] = *ledger_at(ledger, i);
-        mem_free(ledger->entries);
-        *ledger = (struct ledger){.entries = entries, .count = ledger->count, .size = size};
-    }
-    struct ledger_entry *entry = ledger_at(ledger, ledger->count++);
-    *entry = (struct ledger_entry){.kind = kind, .action = (uint8_t)action};
-    return entry;
+    uint32_t size = ledger->size ? ledger->size * 2 : 16;
+    struct ledger_entry *entries = mem_alloc(size * sizeof *entries);
+    for (uint32_t i = 0; i < ledger->count; i++)
+        entries[i] = *ledger_at(ledger, i);
+    mem_free(ledger->entries);
+    *ledger = (struct ledger){.entries = entries, .count = ledger->count, .size = size};
 }
 
 void ledger_deinit(struct ledger *ledger)
@@ -49,19 +44,21 @@ static void accept_duplicate(struct backend_state *b, struct ledger_entry *entry
         there = prepared_add(b, entry->stmt);
     there->stale = true;
     struct slice text = {entry->name->text, entry->name->len};
-    if (b->session != NULL && prepared_name_find(b->session, text) == NULL)
-        prepared_name_link(b->session, entry->name);
+    if (b->session == NULL || prepared_name_find(b->session, text) != NULL)
+        return;
+    for (uint32_t i = 1; i < b->ledger.count; i++) {
+        const struct ledger_entry *later = ledger_at(&b->ledger, i);
+        if (later->kind == 'C' && later->name != NULL && strcmp(later->name->text, text.ptr) == 0)
+            return; /* and closed again meanwhile */
+    }
+    prepared_name_link(b->session, entry->name);
 }
 
-void ledger_confirm(struct backend_state *b)
+void ledger_confirm_effects(struct backend_state *b, struct ledger_entry *head)
 {
-    struct ledger_entry *head = ledger_head(&b->ledger);
-    if (ends_unit(head))
-        b->units_answered++;
     if (head->effects & EFFECT_DUPLICATE)
         accept_duplicate(b, head);
     entry_release(b, head);
-    drop_head(&b->ledger);
 }
 
 static struct stmt *stmt_of(const struct ledger_entry *entry)
@@ -178,14 +175,17 @@ void ledger_forget_prepared(struct backend_state *b)
         struct ledger_entry *entry = ledger_at(&b->ledger, i);
         if (entry->effects & EFFECT_PREPARED_ADDED)
             prepared_add(b, stmt_of(entry));
-        if (entry->effects & EFFECT_PREPARED_REMOVED)
-            prepared_remove(b, stmt_of(entry));
         if (of_client && entry->effects & EFFECT_NAME_ADDED)
             prepared_name_link(s, entry->name);
+        /* An error must bring back what later entries brought, but not what was deallocated. */
+        if (entry->effects & EFFECT_PREPARED_REMOVED && prepared_find(b, stmt_of(entry)) == NULL)
+            entry->effects &= (uint8_t)~EFFECT_PREPARED_REMOVED;
+        if (of_client && entry->effects & EFFECT_NAME_REMOVED && !prepared_name_is_linked(s, entry->name))
+            entry->effects &= (uint8_t)~EFFECT_NAME_REMOVED;
+        if (entry->effects & EFFECT_PREPARED_REMOVED)
+            prepared_remove(b, stmt_of(entry));
         if (of_client && entry->effects & EFFECT_NAME_REMOVED)
             prepared_name_unlink(s, entry->name);
-        /* An error must not bring back what was deallocated. */
-        entry->effects &= (uint8_t) ~(EFFECT_PREPARED_REMOVED | EFFECT_NAME_REMOVED);
     }
 }
 

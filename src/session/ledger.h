@@ -28,12 +28,30 @@ static inline struct ledger_entry *ledger_head(const struct ledger *ledger)
 {
     return ledger->count ? ledger_at(ledger, 0) : NULL;
 }
+void ledger_grow(struct ledger *ledger);
 /* Appends a zeroed entry and returns it. */
-struct ledger_entry *ledger_append(struct ledger *ledger, char kind, enum ledger_action action);
+static inline struct ledger_entry *ledger_append(struct ledger *ledger, char kind, enum ledger_action action)
+{
+    if (ledger->count == ledger->size)
+        ledger_grow(ledger);
+    struct ledger_entry *entry = ledger_at(ledger, ledger->count++);
+    *entry = (struct ledger_entry){.kind = kind, .action = (uint8_t)action};
+    return entry;
+}
 void ledger_deinit(struct ledger *ledger); /* empty */
 
+void ledger_confirm_effects(struct backend_state *b, struct ledger_entry *head);
 /* The head got its answer: its effects hold. */
-void ledger_confirm(struct backend_state *b);
+static inline void ledger_confirm(struct backend_state *b)
+{
+    struct ledger_entry *head = ledger_head(&b->ledger);
+    if (head->kind == 'S' || head->kind == 'Q' || head->kind == 'F')
+        b->units_answered++;
+    if (head->name != NULL || head->stmt != NULL)
+        ledger_confirm_effects(b, head);
+    b->ledger.head = (b->ledger.head + 1) & (b->ledger.size - 1);
+    b->ledger.count--;
+}
 /*
  * The server answered the head with an error. A Query or FunctionCall stays, for its ReadyForQuery; otherwise the
  * head and everything up to the next Sync goes, undone from the last to the first.

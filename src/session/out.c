@@ -9,28 +9,14 @@ struct out_chunk {
     char data[];
 };
 
-static void push_piece(struct out *out, const char *ptr, size_t len)
+void out_push(struct out *out, const char *ptr, size_t len)
 {
-    if (out->count > 0) {
-        struct iovec *last = &out->pieces[out->count - 1];
-        if ((const char *)last->iov_base + last->iov_len == ptr) {
-            last->iov_len += len;
-            return;
-        }
-    }
     if (out->count == out->size) {
         out->size = out->size ? out->size * 2 : 16;
         out->pieces = mem_realloc(out->pieces, (size_t)out->size * sizeof *out->pieces);
     }
     out->pieces[out->count++] = (struct iovec){(void *)(uintptr_t)ptr, len};
-}
-
-void out_ref(struct out *out, const char *ptr, size_t len)
-{
-    if (len == 0)
-        return;
     out->total += len;
-    push_piece(out, ptr, len);
 }
 
 void out_copy(struct out *out, const void *src, size_t len)
@@ -47,11 +33,10 @@ void out_copy(struct out *out, const void *src, size_t len)
     char *at = chunk->data + chunk->used;
     memcpy(at, src, len);
     chunk->used += len;
-    out->total += len;
-    push_piece(out, at, len);
+    out_ref(out, at, len);
 }
 
-void out_reset(struct out *out)
+void out_clear(struct out *out)
 {
     out->count = 0;
     out->total = 0;

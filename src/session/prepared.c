@@ -15,6 +15,12 @@ struct prepared_name *prepared_name_find(const struct session *s, struct slice t
     return table_find(&s->names->table, hash_bytes(text.ptr, text.len), name_matches, &text);
 }
 
+bool prepared_name_is_linked(const struct session *s, const struct prepared_name *name)
+{
+    struct slice text = {name->text, name->len};
+    return prepared_name_find(s, text) == name;
+}
+
 void prepared_name_link(struct session *s, struct prepared_name *name)
 {
     if (s->names == NULL)

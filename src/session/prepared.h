@@ -20,6 +20,7 @@ struct prepared_names {
 };
 
 struct prepared_name *prepared_name_find(const struct session *s, struct slice text);
+bool prepared_name_is_linked(const struct session *s, const struct prepared_name *name);
 struct prepared_name *prepared_name_new(struct slice text, struct stmt *stmt);   /* takes stmt; in no table, refs 1 */
 void prepared_name_add(struct session *s, struct slice text, struct stmt *stmt); /* takes stmt; in the table */
 void prepared_name_link(struct session *s, struct prepared_name *name);          /* takes a reference */

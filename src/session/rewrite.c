@@ -118,7 +118,7 @@ void rewrite_parameters(struct backend_state *b, const struct params *wanted, st
     b->hidden_failed = false;
 }
 
-void rewrite_settle(struct backend_state *b, struct session_io *io)
+void rewrite_answer_local(struct backend_state *b, struct session_io *io)
 {
     if (b->pass_left > 0) /* never into the middle of another message */
         return;

@@ -22,7 +22,13 @@ void rewrite_make_room(struct backend_state *b, struct stmt *stmt, struct out *t
 void rewrite_unnamed(struct backend_state *b, struct stmt *stmt, struct out *to_backend);
 /* Sets the backend's parameters to these, in a unit of its own. */
 void rewrite_parameters(struct backend_state *b, const struct params *wanted, struct out *to_backend);
+void rewrite_answer_local(struct backend_state *b, struct session_io *io);
 /* Answers the local entries that have come to the head. */
-void rewrite_settle(struct backend_state *b, struct session_io *io);
+static inline void rewrite_settle(struct backend_state *b, struct session_io *io)
+{
+    const struct ledger_entry *head = ledger_head(&b->ledger);
+    if (head != NULL && head->action == LEDGER_LOCAL)
+        rewrite_answer_local(b, io);
+}
 
 #endif
