@@ -45,7 +45,9 @@ struct workers_setup {
     void *owner;
 };
 struct workers *workers_start(const struct workers_setup *setup);
-/* Stops the threads: closes everything at once, then joins. */
+/* The same without threads: their loops are turned by whoever turns that of control. */
+struct workers *workers_new(const struct workers_setup *setup);
+/* Closes everything at once, and joins the threads. */
 void workers_stop(struct workers *workers);
 int workers_count(const struct workers *workers);
 struct broker *workers_broker(struct workers *workers);

@@ -138,6 +138,7 @@ struct worker {
     struct workers *all;
     struct loop *loop;
     pthread_t thread;
+    bool has_thread;
     const struct config *config;
     struct store store;
     struct list databases, pools, clients;

@@ -7,7 +7,6 @@ enum { ASK_PATIENCE = 1000 * 1000 }; /* usec */
 static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
-    timer_start(worker->loop, &worker->tick, loop_now(worker->loop), worker_tick);
     loop_run(worker->loop);
     return NULL;
 }
@@ -29,6 +28,7 @@ static struct worker *worker_new(struct workers *all, int id)
     list_init(&worker->freed);
     store_init(&worker->store, config->track_extra_parameters, config->max_prepared_statements,
                (uint32_t)config->max_packet_size);
+    timer_start(worker->loop, &worker->tick, loop_now(worker->loop), worker_tick);
     return worker;
 }
 
@@ -53,7 +53,7 @@ static void worker_free(struct worker *worker)
     mem_free(worker);
 }
 
-struct workers *workers_start(const struct workers_setup *setup)
+struct workers *workers_new(const struct workers_setup *setup)
 {
     assert(setup->count > 0 && setup->count <= WORKERS_MAX);
     struct workers *all = mem_zalloc(sizeof *all);
@@ -68,9 +68,17 @@ struct workers *workers_start(const struct workers_setup *setup)
     list_init(&all->keys);
     for (int i = 0; i < all->count; i++)
         all->list[i] = worker_new(all, i);
+    return all;
+}
+
+struct workers *workers_start(const struct workers_setup *setup)
+{
+    struct workers *all = workers_new(setup);
     for (int i = 0; i < all->count; i++) {
-        int rc = pthread_create(&all->list[i]->thread, NULL, worker_main, all->list[i]);
+        struct worker *worker = all->list[i];
+        int rc = pthread_create(&worker->thread, NULL, worker_main, worker);
         assert(rc == 0);
+        worker->has_thread = true;
     }
     return all;
 }
@@ -107,8 +115,12 @@ void workers_stop(struct workers *all)
         m->worker = all->list[i];
         loop_post(m->worker->loop, &m->message);
     }
-    for (int i = 0; i < all->count; i++)
-        pthread_join(all->list[i]->thread, NULL);
+    for (int i = 0; i < all->count; i++) {
+        if (all->list[i]->has_thread)
+            pthread_join(all->list[i]->thread, NULL);
+        else
+            loop_run(all->list[i]->loop);
+    }
     for (int i = 0; i < all->count; i++)
         worker_free(all->list[i]);
     shared_keys_free(all);
