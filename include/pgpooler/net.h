@@ -177,4 +177,10 @@ struct job {
 };
 void net_offload(struct loop *loop, struct job *job); /* the job lives until done */
 
+/* ---- what it is built on ---- */
+struct net_versions {
+    const char *event, *dns, *tls; /* of libuv, c-ares and OpenSSL; the last one names itself */
+};
+void net_versions(struct net_versions *out);
+
 #endif

@@ -446,6 +446,8 @@ void login_welcome(struct client *client)
     client->request_at = loop_now(worker->loop);
     if (client->held.len > 0)
         relay_feed(client);
+    else
+        buf_deinit(&client->held); /* an idle client holds no buffer */
 }
 
 /* ---- consoles move to control ---- */
