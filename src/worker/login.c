@@ -10,6 +10,7 @@
 struct login {
     struct timer timer; /* over everything until the welcome */
     struct job job;
+    struct worker *worker;
     struct client *client; /* NULL: gone while the job runs */
     struct auth_check *check;
     char *user, *database;
@@ -31,6 +32,20 @@ static void send_buf(struct client *client, struct buf *msg)
     buf_deinit(msg);
 }
 
+/*
+ * Logins are reused: between two idle clients that stay, a freed one would leave a hole that the next, smaller
+ * allocation spoils, and an idle client would cost a hundred bytes more.
+ */
+static struct login *login_new(struct worker *worker)
+{
+    struct login *login = worker->spare_login;
+    worker->spare_login = NULL;
+    if (login == NULL)
+        login = mem_alloc(sizeof *login);
+    *login = (struct login){.worker = worker};
+    return login;
+}
+
 static void login_destroy(struct login *login)
 {
     auth_check_free(login->check);
@@ -39,7 +54,9 @@ static void login_destroy(struct login *login)
     mem_free(login->user);
     mem_free(login->database);
     buf_deinit(&login->options);
-    mem_free(login);
+    struct worker *worker = login->worker;
+    mem_free(worker->spare_login);
+    worker->spare_login = login;
 }
 
 void login_free(struct client *client)
@@ -63,7 +80,7 @@ static void login_timed_out(struct timer *timer)
 void client_accepted(struct worker *worker, int fd)
 {
     struct client *client = client_new(worker);
-    client->login = mem_zalloc(sizeof *client->login);
+    client->login = login_new(worker);
     client->login->client = client;
     worker->login_clients++;
     const struct config *c = worker->config;

@@ -157,6 +157,7 @@ struct worker {
     struct startup *startup; /* scratch of login */
     struct timer tick;
     int login_clients;
+    struct login *spare_login;
     uint64_t next_id;
     atomic_int client_count; /* read by control for choosing a worker */
 };

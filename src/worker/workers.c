@@ -48,6 +48,7 @@ static void worker_free(struct worker *worker)
     mem_free(worker->slots);
     mem_free(worker->free_slots);
     mem_free(worker->startup);
+    mem_free(worker->spare_login);
     mem_free(worker->read_buf);
     loop_free(worker->loop);
     mem_free(worker);
