@@ -7,8 +7,6 @@
 #include "session/prepared.h"
 #include "session/rewrite.h"
 
-#include <strings.h>
-
 enum {
     LEDGER_MAX = 4096,            /* unanswered requests of one client before its reading stops */
     FAIR_UNITS = 16,              /* units one link may run ahead while others queue */
@@ -73,34 +71,9 @@ static struct ledger_entry *expect(struct session *s, const struct session_io *i
 
 static void end_unit(struct session *s)
 {
-    s->link->batch_open = s->link->binds_dealloc = s->link->runs_dealloc = false;
+    s->link->batch_open = s->link->runs_dealloc = false;
     s->link->units_sent++;
     s->units++;
-}
-
-static bool deallocates(const char *at, const char *end)
-{
-    while (at < end && (*at == ' ' || (*at >= '\t' && *at <= '\r')))
-        at++;
-    size_t len = (size_t)(end - at);
-    if (len < 7 || (*at | 32) != 'd')
-        return false;
-    return strncasecmp(at, "discard", 7) == 0 || (len >= 10 && strncasecmp(at, "deallocate", 10) == 0);
-}
-
-/*
- * Might it take all prepared statements away? Then names wait for its answer. Only the beginning of each statement is
- * looked at: what hides the word better is still followed once its answer is here.
- */
-static bool may_deallocate(const char *text, size_t len)
-{
-    const char *end = text + len;
-    while (!deallocates(text, end)) {
-        text = memchr(text, ';', (size_t)(end - text));
-        if (text++ == NULL)
-            return false;
-    }
-    return true;
 }
 
 /* ---- Query, FunctionCall, Sync ---- */
@@ -120,7 +93,7 @@ static enum step on_query(struct session *s, struct client_msg *m, struct sessio
         }
         if (!b->unnamed_is_none)
             backend_set_unnamed(b, NULL);
-        if (may_deallocate(m->data + PROTO_HEADER, (is_whole(m) ? m->len : m->avail) - PROTO_HEADER))
+        if (text_may_deallocate(m->data + PROTO_HEADER, (is_whole(m) ? m->len : m->avail) - PROTO_HEADER))
             b->changes_unit = b->units_sent;
     }
     end_unit(s);
@@ -145,8 +118,10 @@ static enum step on_copy_data(struct session *s, struct client_msg *m, struct se
     if (b->copy == COPY_BOTH)
         return consume(s, m, io, false);
     if (b->copy == COPY_IN) {
-        if (m->type != 'd')
+        if (m->type != 'd') {
             b->copy = COPY_NONE;
+            b->asked_flush = false; /* one that came during the COPY was ignored */
+        }
         return consume(s, m, io, false);
     }
     if (b->ledger.count > 0) /* the request before it may yet turn out to be a COPY */
@@ -162,9 +137,10 @@ static bool is_uncertain(const struct backend_state *b, uint32_t unit)
     return unit != b->units_sent && (int32_t)(unit - b->units_answered) >= 0;
 }
 
-static bool names_are_uncertain(const struct backend_state *b)
+static bool names_are_uncertain(struct backend_state *b)
 {
-    return is_uncertain(b, b->changes_unit);
+    b->runs_dealloc = b->runs_dealloc && b->ledger.count > 0;
+    return b->runs_dealloc || is_uncertain(b, b->changes_unit);
 }
 
 static enum step parse_unnamed(struct session *s, struct client_msg *m, struct session_io *io, struct slice tail)
@@ -190,12 +166,10 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
     struct stmt *stmt = stmt_intern(s->store, tail, s->params->parse_hash);
     m->used = m->len;
     if (name != NULL) { /* in use: the server refuses it in its own words, after whatever else is wrong with it */
-        struct stmt *like = NULL;
-        if (!b->runs_dealloc) /* otherwise it is not in use any more */
-            like = rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
+        rewrite_occupy(b, name->stmt, io->to_backend);
         struct ledger_entry *entry = expect(s, io, 'P');
         entry->effects = EFFECT_DUPLICATE;
-        entry->stmt = like ? like : stmt_ref(name->stmt);
+        entry->stmt = stmt_ref(name->stmt);
         entry->name = prepared_name_new(text, stmt);
         rewrite_parse(io->to_backend, entry->stmt->name, tail);
         b->changes_unit = b->units_sent;
@@ -204,7 +178,7 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
     name = prepared_name_new(text, stmt);
     prepared_name_link(s, name);
     struct prepared *there = prepared_find(b, stmt);
-    bool status_is_known = b->units_answered == b->units_sent && b->status != 'E' && !b->runs_dealloc;
+    bool status_is_known = b->units_answered == b->units_sent && b->status != 'E';
     if (there != NULL && !there->stale && status_is_known) {
         prepared_touch(b, there);
         name->stmt->proven = s->pool;
@@ -267,12 +241,18 @@ static enum step ensure_unnamed(struct session *s, struct session_io *io)
     return STEP_USED;
 }
 
-static void note_dealloc(struct backend_state *b, const struct stmt *stmt)
+/* If any portal would take all prepared statements away, names wait for the answer of whatever is executed. */
+static enum step on_execute(struct session *s, struct client_msg *m, struct session_io *io)
 {
-    if (!may_deallocate(stmt->tail, stmt->tail_len))
-        return;
-    b->binds_dealloc = true;
-    b->changes_unit = b->units_sent;
+    struct backend_state *b = s->link;
+    if (b->binds_dealloc) {
+        if (names_are_uncertain(b))
+            return STEP_HOLD;
+        b->runs_dealloc = true;
+        b->changes_unit = b->units_sent;
+    }
+    expect(s, io, 'E');
+    return consume(s, m, io, false);
 }
 
 /*
@@ -288,7 +268,7 @@ static enum step use_statement(struct session *s, struct client_msg *m, struct s
         if (step != STEP_USED)
             return step;
         if (s->unnamed != NULL)
-            note_dealloc(b, s->unnamed);
+            b->binds_dealloc |= s->unnamed->deallocates;
         expect(s, io, m->type);
         return consume(s, m, io, false);
     }
@@ -299,10 +279,8 @@ static enum step use_statement(struct session *s, struct client_msg *m, struct s
         expect(s, io, m->type);
         return consume(s, m, io, false);
     }
-    note_dealloc(b, name->stmt);
-    struct stmt *like = NULL;
-    if (!b->runs_dealloc) /* otherwise the statement is gone, and an error is what the client is to get */
-        like = rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
+    b->binds_dealloc |= name->stmt->deallocates;
+    struct stmt *like = rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
     struct ledger_entry *entry = expect(s, io, m->type);
     entry->name = name;
     name->refs++;
@@ -442,8 +420,7 @@ static enum step on_linked(struct session *s, struct client_msg *m, struct sessi
             return on_describe_or_close(s, m, io);
         break;
     case 'E':
-        b->runs_dealloc = b->binds_dealloc;
-        break;
+        return on_execute(s, m, io);
     default: /* 'p': nothing is being authenticated */
         return fatal(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message type after login");
     }
@@ -468,7 +445,6 @@ static bool is_of_batch(char type)
  * A backend is wanted when everything that the server would work on at once is here: a Query, or a batch up to its
  * Sync or Flush. Who breaks the protocol before that gets none.
  */
-
 static enum step want_backend(struct session *s, const char *data, size_t len)
 {
     size_t at = 0;

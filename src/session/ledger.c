@@ -44,14 +44,8 @@ static void accept_duplicate(struct backend_state *b, struct ledger_entry *entry
         there = prepared_add(b, entry->stmt);
     there->stale = true;
     struct slice text = {entry->name->text, entry->name->len};
-    if (b->session == NULL || prepared_name_find(b->session, text) != NULL)
-        return;
-    for (uint32_t i = 1; i < b->ledger.count; i++) {
-        const struct ledger_entry *later = ledger_at(&b->ledger, i);
-        if (later->kind == 'C' && later->name != NULL && strcmp(later->name->text, text.ptr) == 0)
-            return; /* and closed again meanwhile */
-    }
-    prepared_name_link(b->session, entry->name);
+    if (b->session != NULL && prepared_name_find(b->session, text) == NULL)
+        prepared_name_link(b->session, entry->name);
 }
 
 void ledger_confirm_effects(struct backend_state *b, struct ledger_entry *head)

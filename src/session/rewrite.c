@@ -34,22 +34,29 @@ static void close_hidden(struct backend_state *b, struct stmt *stmt, struct out 
 
 void rewrite_make_room(struct backend_state *b, struct stmt *stmt, struct out *to_backend)
 {
-    if (prepared_find(b, stmt) != NULL)
+    if (prepared_find(b, stmt) != NULL) {
         close_hidden(b, stmt, to_backend);
-    else if (b->prepared != NULL && b->prepared->count >= b->store->max_prepared)
+        return;
+    }
+    while (b->prepared != NULL && b->prepared->count >= b->store->max_prepared)
         close_hidden(b, prepared_least_recent(b)->stmt, to_backend);
 }
 
-static void parse_hidden(struct backend_state *b, struct stmt *stmt, struct out *to_backend, struct stats *stats)
+static struct prepared *parse_hidden(struct backend_state *b, struct stmt *stmt, struct slice tail,
+                                     struct out *to_backend)
 {
     rewrite_make_room(b, stmt, to_backend);
-    rewrite_parse(to_backend, stmt->name, (struct slice){stmt->tail, stmt->tail_len});
+    rewrite_parse(to_backend, stmt->name, tail);
     struct ledger_entry *entry = ledger_append(&b->ledger, 'P', LEDGER_HIDDEN);
     entry->effects = EFFECT_PREPARED_ADDED;
     entry->stmt = stmt_ref(stmt);
-    prepared_add(b, stmt);
     b->changes_unit = b->units_sent;
-    stats->server_parse_count++;
+    return prepared_add(b, stmt);
+}
+
+static struct slice tail_of(const struct stmt *stmt)
+{
+    return (struct slice){stmt->tail, stmt->tail_len};
 }
 
 static bool is_ready(struct backend_state *b, const struct stmt *stmt)
@@ -65,14 +72,22 @@ struct stmt *rewrite_ensure(struct backend_state *b, struct stmt *stmt, struct o
 {
     if (is_ready(b, stmt))
         return NULL;
-    if (stmt->parse_hash == b->params->parse_hash) {
-        parse_hidden(b, stmt, to_backend, stats);
-        return NULL;
+    struct stmt *like = NULL;
+    if (stmt->parse_hash != b->params->parse_hash) {
+        like = stmt = stmt_intern(b->store, tail_of(stmt), b->params->parse_hash);
+        if (is_ready(b, like))
+            return like;
     }
-    struct stmt *like = stmt_intern(b->store, (struct slice){stmt->tail, stmt->tail_len}, b->params->parse_hash);
-    if (!is_ready(b, like))
-        parse_hidden(b, like, to_backend, stats);
+    parse_hidden(b, stmt, tail_of(stmt), to_backend);
+    stats->server_parse_count++;
     return like;
+}
+
+void rewrite_occupy(struct backend_state *b, struct stmt *stmt, struct out *to_backend)
+{
+    static const char empty_text[] = {0, 0, 0}; /* the one text that is taken in a failed transaction too */
+    if (!is_ready(b, stmt))
+        parse_hidden(b, stmt, (struct slice){empty_text, sizeof empty_text}, to_backend)->stale = true;
 }
 
 void rewrite_unnamed(struct backend_state *b, struct stmt *stmt, struct out *to_backend)

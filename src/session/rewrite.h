@@ -16,6 +16,8 @@ void rewrite_parse(struct out *out, const char *name, struct slice tail);
  * instead, so that the name never stands for anything else: a reference of that one is returned, otherwise NULL.
  */
 struct stmt *rewrite_ensure(struct backend_state *b, struct stmt *stmt, struct out *to_backend, struct stats *stats);
+/* Something is prepared under its name when the next message arrives, no matter what. */
+void rewrite_occupy(struct backend_state *b, struct stmt *stmt, struct out *to_backend);
 /* Before a Parse of stmt: closes it if it is there, else the least recently used one if the backend is full. */
 void rewrite_make_room(struct backend_state *b, struct stmt *stmt, struct out *to_backend);
 /* The unnamed statement becomes this one, or none (NULL). */

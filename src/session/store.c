@@ -52,6 +52,27 @@ void store_deinit(struct store *store)
 }
 
 /* ---- statements ---- */
+static bool deallocates(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || (*at >= '\t' && *at <= '\r')))
+        at++;
+    size_t len = (size_t)(end - at);
+    if (len < 7 || (*at | 32) != 'd')
+        return false;
+    return strncasecmp(at, "discard", 7) == 0 || (len >= 10 && strncasecmp(at, "deallocate", 10) == 0);
+}
+
+bool text_may_deallocate(const char *text, size_t len)
+{
+    const char *end = text + len;
+    while (!deallocates(text, end)) {
+        text = memchr(text, ';', (size_t)(end - text));
+        if (text++ == NULL)
+            return false;
+    }
+    return true;
+}
+
 struct stmt_key {
     struct slice tail;
     uint64_t parse_hash;
@@ -77,6 +98,7 @@ static struct stmt *stmt_new(struct slice tail, uint64_t parse_hash, struct hash
     snprintf(stmt->name, sizeof stmt->name, "pgp_%016llx%016llx", (unsigned long long)hash.high,
              (unsigned long long)hash.low);
     memcpy(stmt->tail, tail.ptr, tail.len);
+    stmt->deallocates = text_may_deallocate(tail.ptr, tail.len);
     return stmt;
 }
 

@@ -4,6 +4,12 @@
 
 #include "pgpooler/session.h"
 
+/*
+ * Might it take all prepared statements away? Then names wait for its answer. Only the beginning of each statement is
+ * looked at: what hides the word better is still followed once its answer is here.
+ */
+bool text_may_deallocate(const char *text, size_t len);
+
 /* Finds or makes; gives one reference. @tail  a Parse message behind its name, well-formed */
 struct stmt *stmt_intern(struct store *store, struct slice tail, uint64_t parse_hash);
 /* The same, or NULL where it would have to be made; gives no reference. */

@@ -44,14 +44,18 @@ static const struct conversation prepared[] = {
     {"P47: also by a server that has to be told of it first",
      S1_ON_B1
      "C> Parse s1 b | Sync     *need\n"
-     "attach B2    B2< Parse pgp_1 a | Parse pgp_1 b | Sync\n"
+     "attach B2    B2< Parse pgp_1 - | Parse pgp_1 b | Sync\n"
      "B2> ParseComplete | Error 42P05 'prepared statement \"pgp_1\" already exists' | Ready I     *release\n"
-     "C< Error 42P05 'prepared statement \"s1\" already exists' | Ready I\n"},
+     "C< Error 42P05 'prepared statement \"s1\" already exists' | Ready I\n"
+     "C> Bind s1 | Sync     *need\n"
+     "attach B2    B2< Close S pgp_1 | Parse pgp_1 a | Bind pgp_1 | Sync\n"
+     "B2> CloseComplete | ParseComplete | BindComplete | Ready I     *release\n"
+     "C< BindComplete | Ready I\n"},
     {"a duplicate that the server takes after all is the client's from then on, and parsed again for others",
      S1_ON_B1
      LINK_B1
-     "C> Parse - 'deallocate all' | Bind - | Execute | Parse s1 b | Bind s1 | Execute | Sync    "
-     "B1< Parse - 'deallocate all' | Bind - | Execute | Parse pgp_1 b | Bind pgp_1 | Execute | Sync\n"
+     "C> Parse - '/**/deallocate all' | Bind - | Execute | Parse s1 b | Bind s1 | Execute | Sync    "
+     "B1< Parse - '/**/deallocate all' | Bind - | Execute | Parse pgp_1 b | Bind pgp_1 | Execute | Sync\n"
      "B1> ParseComplete | BindComplete | Complete 'DEALLOCATE ALL' | ParseComplete | BindComplete | Complete b "
      "| Ready T\n"
      "C< ParseComplete | BindComplete | Complete 'DEALLOCATE ALL' | ParseComplete | BindComplete | Complete b "
@@ -209,14 +213,23 @@ static const struct conversation prepared[] = {
      "attach B1    B1< Parse pgp_1 a | Bind pgp_1 | Sync\n"
      "B1> ParseComplete | BindComplete | Ready I     *release\n"
      "C< BindComplete | Ready I\n"},
+    {"in one batch with a DEALLOCATE ALL names wait for its answer, which is asked for",
+     S1_ON_B1
+     LINK_B1
+     "C> Parse - 'deallocate all' | Bind - | Execute | Parse s1 b | Bind s1 | Sync\n"
+     "B1< Parse - 'deallocate all' | Bind - | Execute | Flush     *hold\n"
+     "B1> ParseComplete | BindComplete | Complete 'DEALLOCATE ALL'\n"
+     "B1< Parse pgp_2 b | Bind pgp_2 | Sync\n"
+     "B1> ParseComplete | BindComplete | Ready T\n"
+     "C< ParseComplete | BindComplete | Complete 'DEALLOCATE ALL' | ParseComplete | BindComplete | Ready T\n"},
     {"names that were parsed behind a DEALLOCATE ALL in flight stay",
      S1_ON_B1
      LINK_B1
      "C> Query 'deallocate all' | Parse s2 b | Sync    B1< Query 'deallocate all'     *hold\n"
      "B1> Complete 'DEALLOCATE ALL' | Ready T    B1< Parse pgp_2 b | Sync\n"
      "B1> ParseComplete | Ready T\n"
-     "C> Parse - 'deallocate all' | Bind - | Execute | Parse s3 c | Sync    "
-     "B1< Parse - 'deallocate all' | Bind - | Execute | Parse pgp_3 c | Sync\n"
+     "C> Parse - '/**/deallocate all' | Bind - | Execute | Parse s3 c | Sync    "
+     "B1< Parse - '/**/deallocate all' | Bind - | Execute | Parse pgp_3 c | Sync\n"
      "B1> ParseComplete | BindComplete | Complete 'DEALLOCATE ALL' | ParseComplete | Ready T\n"
      "C< Complete 'DEALLOCATE ALL' | Ready T | ParseComplete | Ready T | ParseComplete | BindComplete "
      "| Complete 'DEALLOCATE ALL' | ParseComplete | Ready T\n"
