@@ -243,6 +243,9 @@ enum session_farewell session_farewell(const struct session *s);
 int session_prepared_count(const struct session *s);             /* names of this client */
 int backend_state_prepared_count(const struct backend_state *b); /* statements on this backend */
 
+/* Linked, and nothing is missing from what was asked for: answers will come and end it. */
+bool session_may_finish(const struct session *s);
+
 /* A simple query of our own on a backend without a session; quiet again when backend_state_is_quiet(). */
 void backend_state_hidden_query(struct backend_state *b, const char *sql, struct out *to_backend);
 bool backend_state_is_quiet(const struct backend_state *b); /* owes nothing, in the middle of nothing */

@@ -156,6 +156,12 @@ enum session_farewell session_farewell(const struct session *s)
     return b->status == 'I' ? FAREWELL_CLEAN : FAREWELL_ROLLBACK;
 }
 
+bool session_may_finish(const struct session *s)
+{
+    const struct backend_state *b = s->link;
+    return b != NULL && s->pass_left == 0 && !b->batch_open && b->copy != COPY_IN && b->copy != COPY_BOTH;
+}
+
 void backend_state_hidden_query(struct backend_state *b, const char *sql, struct out *to_backend)
 {
     assert(b->session == NULL && backend_state_is_quiet(b));

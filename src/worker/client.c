@@ -63,6 +63,7 @@ static void client_leave(struct client *client)
     if (client->state == CLIENT_RELAY && client->session.link != NULL)
         link_farewell(client);
     link_withdraw(client);
+    relay_ending_free(client);
     if (client->login != NULL)
         login_free(client);
     if (client->session.store != NULL)

@@ -127,9 +127,52 @@ void relay_parted(struct client *client, struct backend *backend)
     }
 }
 
-static void client_lost(struct client *client)
+/*
+ * ---- the client's end of stream ----
+ * Looks the same whether it wants its answers still (printf ... | nc -N) or its process is gone. So complete requests
+ * that run already are given a moment to be answered; what takes longer counts as abandoned and is cancelled.
+ */
+struct ending {
+    struct timer timer;
+    struct client *client;
+};
+
+static void ending_over(struct timer *timer)
 {
-    client_close(client, "client unexpected eof");
+    client_close(LIST_ENTRY(timer, struct ending, timer)->client, "client unexpected eof");
+}
+
+void relay_ending_free(struct client *client)
+{
+    if (client->ending == NULL)
+        return;
+    timer_stop(&client->ending->timer);
+    mem_free(client->ending);
+    client->ending = NULL;
+}
+
+/* Everything that a half-closed client asked for has been answered and written. */
+static bool is_served(const struct client *client)
+{
+    const struct backend_state *link = client->session.link;
+    return (link == NULL || backend_state_is_quiet(link)) && stream_pending(client->stream) == 0;
+}
+
+static void client_ended(struct client *client, ssize_t how)
+{
+    bool nothing_left = client->held.len == 0 || client->held.data[0] == 'X';
+    bool answers_come =
+        how == ERR_CLOSED && session_may_finish(&client->session) && nothing_left && client->waiting == NULL;
+    if (!answers_come || is_served(client)) {
+        client_close(client, "client unexpected eof");
+        return;
+    }
+    if (client->ending != NULL)
+        return;
+    struct worker *worker = client->worker;
+    client->ending = mem_zalloc(sizeof *client->ending);
+    client->ending->client = client;
+    timer_start(worker->loop, &client->ending->timer, loop_now(worker->loop) + ENDING_GRACE, ending_over);
 }
 
 static void relay_client_bytes(struct client *client)
@@ -144,7 +187,7 @@ static void relay_client_bytes(struct client *client)
             if (n == ERR_AGAIN)
                 return;
             if (n < 0) {
-                client_lost(client);
+                client_ended(client, n);
                 return;
             }
             client->held.len += (size_t)n;
@@ -158,7 +201,7 @@ static void relay_client_bytes(struct client *client)
         if (n == ERR_AGAIN)
             return;
         if (n < 0) {
-            client_lost(client);
+            client_ended(client, n);
             return;
         }
         client->session.stats->received += (uint64_t)n;
@@ -196,6 +239,10 @@ static void client_readable(void *owner)
 static void client_drained(void *owner)
 {
     struct client *client = owner;
+    if (client->state == CLIENT_RELAY && client->ending != NULL && is_served(client)) {
+        client_close(client, "client close request");
+        return;
+    }
     if (client->state != CLIENT_RELAY || client->session.link == NULL)
         return;
     struct backend *backend = backend_of(client->session.link);
@@ -262,6 +309,10 @@ static void backend_answered(struct backend *backend)
     if (client == NULL) {
         if (backend->phase == BACKEND_HIDDEN && backend_state_is_quiet(&backend->state))
             backend_hidden_done(backend);
+        return;
+    }
+    if (client->ending != NULL && is_served(client)) {
+        client_close(client, "client close request");
         return;
     }
     enum session_verdict verdict = verdict_of(backend);

@@ -15,12 +15,13 @@
 #include <stdatomic.h>
 
 enum {
-    READ_SIZE = 65536,    /* one recv; also what bulk streams in */
-    READS_PER_TURN = 4,   /* of one stream, before the others have their turn */
-    PENDING_MAX = 131072, /* unwritten output of one side that stops reading the other */
-    HELD_MAX = 131072,    /* unconsumed input that stops reading */
-    CLIENT_KEY_SIZE = 8,  /* our cancel secret: 3.0 clients get the first four bytes */
-    SLOT_BITS = 24,       /* of a cancel pid: the client's slot; the worker's number plus one is above */
+    READ_SIZE = 65536,          /* one recv; also what bulk streams in */
+    READS_PER_TURN = 4,         /* of one stream, before the others have their turn */
+    PENDING_MAX = 131072,       /* unwritten output of one side that stops reading the other */
+    HELD_MAX = 131072,          /* unconsumed input that stops reading */
+    ENDING_GRACE = 1000 * 1000, /* usec that a half-closed client's last requests may take */
+    CLIENT_KEY_SIZE = 8,        /* our cancel secret: 3.0 clients get the first four bytes */
+    SLOT_BITS = 24,             /* of a cancel pid: the client's slot; the worker's number plus one is above */
 };
 
 struct worker;
@@ -67,6 +68,7 @@ struct client {
     struct buf held;         /* input not consumed yet */
     struct login *login;     /* while logging in */
     struct waiting *waiting; /* while queued */
+    struct ending *ending;   /* while its last answers are awaited */
     const char *user;        /* interned; may differ from the pool's */
     usec connected_at, request_at;
     usec answered_at; /* the latest answers from its backend */
@@ -218,6 +220,7 @@ extern const struct stream_events client_events, backend_events;
 void relay_feed(struct client *client); /* what is held, after something has changed */
 void relay_flush_client(struct client *client);
 void relay_flush_backend(struct backend *backend);
+void relay_ending_free(struct client *client);
 void relay_parted(struct client *client, struct backend *backend); /* neither holds the other's reading back now */
 void relay_backend_bytes(struct backend *backend);                 /* LINKED and HIDDEN: one turn of reading */
 
