@@ -183,6 +183,17 @@ char *arena_strdup(struct arena *a, const char *text); /* NULL stays NULL */
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void arena_deinit(struct arena *a);
 
+/* ---- why a connection ends: every end names a row of close.def ---- */
+enum close_reason {
+#define CLOSE(name, sqlstate, text) CLOSE_##name,
+#include "pgpooler/close.def"
+#undef CLOSE
+    CLOSE_REASONS
+};
+const char *close_sqlstate(enum close_reason reason); /* "" when the peer is not told */
+/* The row's text with `words` in place of its %s (NULL: nothing), cut to size. */
+const char *close_message(enum close_reason reason, const char *words, char *out, size_t size);
+
 /* ---- log: levels and format of PgBouncer; the sink is set once by main before threads start ---- */
 enum log_level {
     LOG_LEVEL_FATAL,

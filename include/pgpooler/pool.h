@@ -214,9 +214,9 @@ struct pool_expiry { /* 0: off */
  * The next idle backend that has to be closed for age, or NULL; call again after closing it.
  * @total        slots of the pool now
  * @last_expired when a lifetime close happened last in this pool; updated
- * *reason: "server idle timeout" or "server lifetime over", or "server marked old" for `old` ones
+ * *reason: CLOSE_BACKEND_IDLE_TIMEOUT, CLOSE_BACKEND_LIFETIME, or CLOSE_BACKEND_OLD for `old` ones
  */
 struct pool_member *pool_expired(struct pool *p, const struct pool_expiry *expiry, int total, usec now,
-                                 usec *last_expired, const char **reason);
+                                 usec *last_expired, enum close_reason *reason);
 
 #endif

@@ -87,21 +87,21 @@ static bool lifetime_is_over(const struct pool_member *m, const struct pool_expi
 }
 
 struct pool_member *pool_expired(struct pool *p, const struct pool_expiry *expiry, int total, usec now,
-                                 usec *last_expired, const char **reason)
+                                 usec *last_expired, enum close_reason *reason)
 {
     for (struct list *it = p->idle.prev; it != &p->idle; it = it->prev) {
         struct pool_member *m = member_of(it);
         if (m->old) {
-            *reason = "server marked old";
+            *reason = CLOSE_BACKEND_OLD;
             return m;
         }
         if (expiry->idle_timeout > 0 && now - m->idle_since > expiry->idle_timeout && total > expiry->keep) {
-            *reason = "server idle timeout";
+            *reason = CLOSE_BACKEND_IDLE_TIMEOUT;
             return m;
         }
         if (lifetime_is_over(m, expiry, now, *last_expired)) {
             *last_expired = now;
-            *reason = "server lifetime over";
+            *reason = CLOSE_BACKEND_LIFETIME;
             return m;
         }
     }

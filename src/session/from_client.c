@@ -93,7 +93,8 @@ static enum step on_query(struct session *s, struct client_msg *m, struct sessio
         }
         if (!b->unnamed_is_none)
             backend_set_unnamed(b, NULL);
-        if (text_may_deallocate(m->data + PROTO_HEADER, (is_whole(m) ? m->len : m->avail) - PROTO_HEADER))
+        if (s->names != NULL &&
+            text_may_deallocate(m->data + PROTO_HEADER, (is_whole(m) ? m->len : m->avail) - PROTO_HEADER))
             b->changes_unit = b->units_sent;
     }
     end_unit(s);

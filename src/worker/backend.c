@@ -57,21 +57,28 @@ static void backend_leave(struct backend *backend)
         backend_gone(backend);
 }
 
-void backend_close(struct backend *backend, const char *reason)
+void backend_close_words(struct backend *backend, enum close_reason reason, const char *words)
 {
     if (backend->phase == BACKEND_CLOSING)
         return;
     struct worker *worker = backend->worker;
     struct worker_pool *pool = backend->pool;
     assert(backend->live);
+    char message[256];
     if (worker->config->log_disconnections)
-        backend_log(backend, LOG_LEVEL_LOG, "closing because: %s (age=%llds)", reason,
+        backend_log(backend, LOG_LEVEL_LOG, "closing because: %s (age=%llds)",
+                    close_message(reason, words, message, sizeof message),
                     (long long)((loop_now(worker->loop) - backend->connected_at) / USEC_PER_SEC));
     pool->database->stats.backends_closed++;
     backend_leave(backend);
     struct broker_orders orders = {0};
     broker_closed(worker->all->broker, pool->idle.shared, worker->id, loop_now(worker->loop), &orders);
     link_orders(worker, &orders);
+}
+
+void backend_close(struct backend *backend, enum close_reason reason)
+{
+    backend_close_words(backend, reason, NULL);
 }
 
 void backend_drop(struct backend *backend)
@@ -440,7 +447,7 @@ static void idle_readable(struct backend *backend)
     if (n == ERR_AGAIN)
         return;
     if (n < 0) {
-        backend_close(backend, "server closed the connection");
+        backend_close(backend, CLOSE_BACKEND_EOF);
         return;
     }
     buf_append(&backend->held, worker->read_buf, (size_t)n);
@@ -454,11 +461,11 @@ static void idle_readable(struct backend *backend)
     if (backend->held.len == 0)
         buf_deinit(&backend->held);
     if (news == BACKEND_DYING) {
-        backend_close(backend, backend->state.hidden_error);
+        backend_close_words(backend, CLOSE_BACKEND_FATAL, backend->state.hidden_error);
     } else if (news != BACKEND_FINE) {
         backend->pool->database->stats.desync++;
         backend_log(backend, LOG_LEVEL_ERROR, "desync: the server sent what it does not owe while idle");
-        backend_close(backend, "desync");
+        backend_close(backend, CLOSE_BACKEND_DESYNC);
     }
 }
 
@@ -499,7 +506,7 @@ void backend_hidden_done(struct backend *backend)
     if (backend->state.hidden_failed && strncmp(backend->state.hidden_error, SQLSTATE_QUERY_CANCELED, 5) != 0)
         backend_log(backend, LOG_LEVEL_WARNING, "query of ours failed: %s", backend->state.hidden_error);
     if (!backend_state_is_clean(&backend->state)) {
-        backend_close(backend, "reset failed");
+        backend_close(backend, CLOSE_BACKEND_RESET_FAILED);
         return;
     }
     if (backend->needs_reset && *c->server_reset_query) {

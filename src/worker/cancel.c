@@ -36,7 +36,7 @@ static void back_home(struct message *message)
     struct cancel *cancel = LIST_ENTRY(message, struct cancel, message);
     struct client *origin = client_by_slot(cancel->origin, cancel->origin_slot);
     if (origin != NULL && origin->serial == cancel->origin_serial && origin->state == CLIENT_CANCEL)
-        client_close(origin, NULL);
+        client_close(origin, CLOSE_QUIETLY);
     mem_free(cancel);
 }
 
@@ -174,11 +174,11 @@ void cancel_requested(struct client *origin, uint32_t pid, struct slice key)
     uint32_t number = pid >> SLOT_BITS;
     if (number == 0) { /* a console's: control knows them */
         console_cancel_post(all, pid, key);
-        client_close(origin, NULL);
+        client_close(origin, CLOSE_QUIETLY);
         return;
     }
     if (number > (uint32_t)all->count) {
-        client_close(origin, NULL);
+        client_close(origin, CLOSE_QUIETLY);
         return;
     }
     struct cancel *cancel = mem_zalloc(sizeof *cancel);

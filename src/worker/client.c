@@ -1,7 +1,7 @@
 /* A client's life around its conversation: memory, logging, the last word, the end. */
 #include "worker/types.h"
 
-#include <stdio.h>
+enum { MESSAGE_SIZE = 128 }; /* of a reason, as PgBouncer cuts it */
 
 /* ---- slots: found by a cancel pid ---- */
 static void slot_take(struct worker *worker, struct client *client)
@@ -78,17 +78,22 @@ static void client_leave(struct client *client)
     atomic_fetch_sub_explicit(&worker->client_count, 1, memory_order_relaxed);
 }
 
-void client_close(struct client *client, const char *reason)
+static void close_now(struct client *client, enum close_reason reason, const char *message)
 {
-    if (client->state == CLIENT_CLOSING)
-        return;
     struct worker *worker = client->worker;
-    if (worker->config->log_disconnections && reason != NULL && client->user != NULL)
-        client_log(client, LOG_LEVEL_LOG, "closing because: %s (age=%llds)", reason,
+    if (worker->config->log_disconnections && reason != CLOSE_QUIETLY && client->user != NULL)
+        client_log(client, LOG_LEVEL_LOG, "closing because: %s (age=%llds)", message,
                    (long long)((loop_now(worker->loop) - client->connected_at) / USEC_PER_SEC));
     client_leave(client);
     client->state = CLIENT_CLOSING;
     stream_close(client->stream, client_gone);
+}
+
+void client_close(struct client *client, enum close_reason reason)
+{
+    char message[MESSAGE_SIZE];
+    if (client->state != CLIENT_CLOSING)
+        close_now(client, reason, close_message(reason, NULL, message, sizeof message));
 }
 
 /* Its stream belongs to somebody else now; callers up the stack may still look at the state. */
@@ -99,20 +104,25 @@ void client_bury(struct client *client)
     list_push_back(&client->worker->buried, &client->link);
 }
 
-void client_fatal(struct client *client, const char *sqlstate, const char *text)
+void client_fatal_words(struct client *client, enum close_reason reason, const char *sqlstate, const char *words)
 {
     if (client->state == CLIENT_CLOSING)
         return;
-    char reason[128]; /* as long as PgBouncer's */
-    snprintf(reason, sizeof reason, "%s", text);
+    char message[MESSAGE_SIZE];
+    close_message(reason, words, message, sizeof message);
     if (client->worker->config->log_pooler_errors)
-        client_log(client, LOG_LEVEL_WARNING, "pooler error: %s", reason);
+        client_log(client, LOG_LEVEL_WARNING, "pooler error: %s", message);
     struct buf msg = {0};
-    proto_fatal(&msg, sqlstate, reason);
+    proto_fatal(&msg, sqlstate ? sqlstate : close_sqlstate(reason), message);
     struct iovec piece = {msg.data, msg.len};
     stream_write(client->stream, &piece, 1);
     buf_deinit(&msg);
-    client_close(client, reason);
+    close_now(client, reason, message);
+}
+
+void client_fatal(struct client *client, enum close_reason reason)
+{
+    client_fatal_words(client, reason, NULL, NULL);
 }
 
 /* ---- log ---- */

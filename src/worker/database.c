@@ -132,7 +132,7 @@ static void mark_old(struct worker_pool *pool)
         backend->member.old = true;
         if (backend->phase == BACKEND_IDLE) {
             pool_remove(&pool->idle, &backend->member);
-            backend_close(backend, "database configuration changed");
+            backend_close(backend, CLOSE_BACKEND_OLD);
         }
     }
 }
@@ -142,7 +142,7 @@ static void drop_clients(struct worker *worker, const struct database *database)
     LIST_FOREACH_SAFE (&worker->clients, it, after) {
         struct client *client = LIST_ENTRY(it, struct client, link);
         if (client->pool != NULL && client->pool->database == database && client->state != CLIENT_CLOSING)
-            client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "database removed");
+            client_fatal(client, CLOSE_DATABASE_REMOVED);
     }
 }
 

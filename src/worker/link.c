@@ -41,7 +41,7 @@ static void do_order(struct worker *worker, const struct broker_order *order)
         struct pool_member *member = pool_longest_idle(&pool->idle);
         if (member != NULL) {
             pool_remove(&pool->idle, member);
-            backend_close(LIST_ENTRY(member, struct backend, member), "evicted");
+            backend_close(LIST_ENTRY(member, struct backend, member), CLOSE_BACKEND_EVICTED);
         }
         break;
     }
@@ -110,7 +110,7 @@ static void serve(struct client *client, struct backend *backend)
 static void wait_timed_out(struct timer *timer)
 {
     struct waiting *waiting = LIST_ENTRY(timer, struct waiting, timer);
-    client_fatal(waiting->client, SQLSTATE_PROTOCOL_VIOLATION, "query_wait_timeout");
+    client_fatal(waiting->client, CLOSE_QUERY_WAIT_TIMEOUT);
 }
 
 static bool queue_up(struct client *client)
@@ -128,10 +128,9 @@ static bool queue_up(struct client *client)
     link_orders(worker, &orders);
     if (answer == BROKER_DOWN) {
         waiting_free(client);
-        char failure[160], text[256];
+        char failure[160];
         broker_pool_failure(worker->all->broker, pool->idle.shared, failure, sizeof failure);
-        snprintf(text, sizeof text, "server login has been failing, cached error: %s (server_login_retry)", failure);
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, text);
+        client_fatal_words(client, CLOSE_SERVER_LOGIN_FAILING, NULL, failure);
         return false;
     }
     const struct config *c = worker->config;
@@ -146,7 +145,7 @@ bool link_want(struct client *client)
     struct worker_pool *pool = client->pool;
     struct worker *worker = client->worker;
     if (pool->database->entry == NULL) {
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "database removed");
+        client_fatal(client, CLOSE_DATABASE_REMOVED);
         return false;
     }
     if (client->state == CLIENT_RELAY && !pool->database->paused) {
@@ -192,7 +191,8 @@ void link_kick_waiting(struct worker *worker, struct broker_pool *shared, const 
         if (pool->idle.shared != shared)
             continue;
         while (!list_is_empty(&pool->waiting))
-            client_fatal(LIST_ENTRY(pool->waiting.next, struct waiting, link)->client, sqlstate, text);
+            client_fatal_words(LIST_ENTRY(pool->waiting.next, struct waiting, link)->client, CLOSE_SERVER_REFUSED_LOGIN,
+                               sqlstate, text);
     }
 }
 
@@ -204,7 +204,7 @@ static void hand_on(struct backend *backend, bool arrived)
     struct broker *broker = worker->all->broker;
     usec now = loop_now(worker->loop);
     if (!arrived && (backend->member.old || pool->database->paused || pool->database->entry == NULL)) {
-        backend_close(backend, "database configuration changed");
+        backend_close(backend, CLOSE_BACKEND_OLD);
         return;
     }
     backend->phase = BACKEND_IDLE;
@@ -226,7 +226,7 @@ static void hand_on(struct backend *backend, bool arrived)
         backend_move(backend, worker->all->list[freed.to]);
         break;
     case BROKER_CLOSE:
-        backend_close(backend, "no longer wanted");
+        backend_close(backend, CLOSE_BACKEND_UNWANTED);
         break;
     }
 }
@@ -278,7 +278,7 @@ void link_release(struct backend *backend)
     relay_parted(client, backend);
     const struct config *c = backend->worker->config;
     if (discard || backend->member.old)
-        backend_close(backend, "server marked old");
+        backend_close(backend, CLOSE_BACKEND_OLD);
     else if (c->server_reset_query_always && *c->server_reset_query)
         backend_hidden_query(backend, c->server_reset_query);
     else
@@ -297,17 +297,17 @@ void link_farewell(struct client *client)
         stream_resume_reading(backend->stream);
     }
     if (backend->lost || backend->held.len > 0) {
-        backend_close(backend, "client disconnect while server was not ready");
+        backend_close(backend, CLOSE_BACKEND_NOT_READY);
         return;
     }
     switch (farewell) {
     case FAREWELL_CANCEL:
         if (c->cancel_on_disconnect)
             cancel_running(backend);
-        backend_close(backend, "client disconnect while server was not ready");
+        backend_close(backend, CLOSE_BACKEND_NOT_READY);
         break;
     case FAREWELL_CLOSE:
-        backend_close(backend, "client disconnect while server was not ready");
+        backend_close(backend, CLOSE_BACKEND_NOT_READY);
         break;
     case FAREWELL_ROLLBACK:
         backend->needs_reset = was_session || c->server_reset_query_always;
@@ -315,7 +315,7 @@ void link_farewell(struct client *client)
         break;
     case FAREWELL_CLEAN:
         if (backend->member.old)
-            backend_close(backend, "server marked old");
+            backend_close(backend, CLOSE_BACKEND_OLD);
         else if ((was_session || c->server_reset_query_always) && *c->server_reset_query)
             backend_hidden_query(backend, c->server_reset_query);
         else

@@ -4,7 +4,6 @@
  */
 #include "worker/types.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 struct login {
@@ -74,7 +73,7 @@ void login_free(struct client *client)
 static void login_timed_out(struct timer *timer)
 {
     struct login *login = LIST_ENTRY(timer, struct login, timer);
-    client_fatal(login->client, SQLSTATE_PROTOCOL_VIOLATION, "client_login_timeout");
+    client_fatal(login->client, CLOSE_LOGIN_TIMEOUT);
 }
 
 void client_accepted(struct worker *worker, int fd)
@@ -120,11 +119,9 @@ static int take_parameter(void *ctx, const char *name, const char *value)
     return 0;
 }
 
-static bool refuse(struct client *client, const char *format, const char *what)
+static bool refuse(struct client *client, enum close_reason reason, const char *what)
 {
-    char text[192];
-    snprintf(text, sizeof text, format, what);
-    client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, text);
+    client_fatal_words(client, reason, NULL, what);
     return false;
 }
 
@@ -135,10 +132,8 @@ static bool take_options(struct client *client, const char *options)
     struct parameter_check check = {client, NULL};
     int rc = proto_options_parse(options, &client->login->options, take_parameter, &check);
     if (rc == ERR_SYNTAX)
-        return refuse(client, "%s",
-                      "unsupported options startup parameter: only '-c config=val' and "
-                      "'--config=val' are allowed");
-    return rc == 0 || refuse(client, "unsupported startup parameter in options: %s", check.refused);
+        return refuse(client, CLOSE_LOGIN_OPTIONS, "");
+    return rc == 0 || refuse(client, CLOSE_LOGIN_OPTION, check.refused);
 }
 
 static bool take_parameters(struct client *client, const struct startup *s)
@@ -154,14 +149,14 @@ static bool take_parameters(struct client *client, const struct startup *s)
         }
         if (strcmp(name, "replication") == 0) {
             if (strcmp(value, "false") != 0 && strcmp(value, "off") != 0 && strcmp(value, "0") != 0) {
-                client_fatal(client, SQLSTATE_FEATURE_NOT_SUPPORTED, "replication connections are not supported");
+                client_fatal(client, CLOSE_LOGIN_REPLICATION);
                 return false;
             }
             continue;
         }
         struct parameter_check check = {client, NULL};
         if (take_parameter(&check, name, value) != 0)
-            return refuse(client, "unsupported startup parameter: %s", name);
+            return refuse(client, CLOSE_LOGIN_PARAMETER, name);
     }
     return true;
 }
@@ -204,13 +199,12 @@ static void begin_session(struct client *client, const struct startup *s)
 {
     struct login *login = client->login;
     if (s->version >> 16 != 3) {
-        client_fatal(client, SQLSTATE_FEATURE_NOT_SUPPORTED,
-                     "unsupported frontend protocol: server supports 3.0 to 3.2");
+        client_fatal(client, CLOSE_LOGIN_PROTOCOL);
         return;
     }
     const char *user = startup_param(s, "user"), *database = startup_param(s, "database");
     if (user == NULL || *user == '\0') {
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "no username supplied");
+        client_fatal(client, CLOSE_LOGIN_NO_USER);
         return;
     }
     login->started = true;
@@ -240,7 +234,7 @@ static bool startup_packet(struct client *client)
     if (rc == ERR_AGAIN)
         return false;
     if (rc != 0) {
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, why);
+        client_fatal_words(client, CLOSE_LOGIN_PACKET, NULL, why);
         return false;
     }
     switch (s->kind) {
@@ -248,7 +242,7 @@ static bool startup_packet(struct client *client)
     case STARTUP_GSS: {
         bool *asked = s->kind == STARTUP_SSL ? &login->asked_tls : &login->asked_gss;
         if (*asked) {
-            client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "encryption was asked for twice");
+            client_fatal(client, CLOSE_LOGIN_ENCRYPTION_TWICE);
             return false;
         }
         *asked = true;
@@ -258,7 +252,7 @@ static bool startup_packet(struct client *client)
         return true;
     }
     case STARTUP_DIRECT_TLS:
-        client_close(client, "direct TLS is not available");
+        client_close(client, CLOSE_CLIENT_DIRECT_TLS);
         return false;
     case STARTUP_CANCEL:
         client->state = CLIENT_CANCEL;
@@ -305,13 +299,13 @@ static bool auth_message(struct client *client)
     if (login->working || login->welcome_due || held->len == 0)
         return false;
     if (held->data[0] == 'X') {
-        client_close(client, "client close request");
+        client_close(client, CLOSE_CLIENT_REQUEST);
         return false;
     }
     struct proto_header h;
     int rc = proto_frontend_header(held->data, held->len, PROTO_AUTH_MAX, &h);
     if (held->data[0] != 'p' || (rc != 0 && rc != ERR_AGAIN)) {
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "expected password response");
+        client_fatal(client, CLOSE_LOGIN_EXPECTED_PASSWORD);
         return false;
     }
     if (rc == ERR_AGAIN || held->len < h.len)
@@ -335,13 +329,13 @@ static bool count_client(struct client *client)
         worker->all->broker, client->pool->database->name, client->user,
         config_max_db_client_connections(worker->config, entry),
         config_max_user_client_connections(worker->config, config_find_user(worker->config, client->user)));
-    static const char *const text[] = {
-        [BROKER_LOGIN_PROCESS_FULL] = "no more connections allowed (max_client_conn)",
-        [BROKER_LOGIN_DATABASE_FULL] = "client connections exceeded (max_db_client_connections)",
-        [BROKER_LOGIN_USER_FULL] = "client connections exceeded (max_user_client_connections)",
+    static const enum close_reason full[] = {
+        [BROKER_LOGIN_PROCESS_FULL] = CLOSE_LOGIN_PROCESS_FULL,
+        [BROKER_LOGIN_DATABASE_FULL] = CLOSE_LOGIN_DATABASE_FULL,
+        [BROKER_LOGIN_USER_FULL] = CLOSE_LOGIN_USER_FULL,
     };
     if (room != BROKER_LOGIN_OK) {
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, text[room]);
+        client_fatal(client, full[room]);
         return false;
     }
     client->counted = true;
@@ -358,16 +352,16 @@ static void granted(struct client *client)
         return;
     }
     if (worker->refusing != NULL) {
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, worker->refusing);
+        client_fatal_words(client, CLOSE_LOGIN_SHUTTING_DOWN, NULL, worker->refusing);
         return;
     }
     struct database *database = database_get(worker, login->database);
     if (database == NULL) {
-        refuse(client, "no such database: %s", login->database);
+        refuse(client, CLOSE_LOGIN_NO_DATABASE, login->database);
         return;
     }
     if (worker->config->auth_type == AUTH_ANY && database->entry->user == NULL) {
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "bouncer config error");
+        client_fatal(client, CLOSE_LOGIN_CONFIG);
         return;
     }
     const char *server_user = database->entry->user ? database->entry->user : login->user;
@@ -405,7 +399,7 @@ static void login_answered(struct client *client, enum auth_answer answer, struc
     case AUTH_REFUSED: {
         const char *sqlstate, *text;
         auth_check_refusal(login->check, &sqlstate, &text);
-        client_fatal(client, sqlstate, text);
+        client_fatal_words(client, CLOSE_LOGIN_REFUSED, sqlstate, text);
         break;
     }
     case AUTH_OFFLOAD:
@@ -501,7 +495,7 @@ static void to_console(struct client *client)
     struct login *login = client->login;
     enum console_right right = right_of(worker->config, login->user);
     if (right == CONSOLE_NOBODY) {
-        client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "not allowed");
+        client_fatal(client, CLOSE_LOGIN_NOT_ALLOWED);
         return;
     }
     struct console_move *move = mem_zalloc(sizeof *move);
@@ -530,7 +524,7 @@ void login_readable(struct client *client)
     struct worker *worker = client->worker;
     ssize_t n = stream_read(client->stream, worker->read_buf, READ_SIZE);
     if (n == ERR_CLOSED || n == ERR_IO) {
-        client_close(client, client->login->started ? "client unexpected eof" : NULL);
+        client_close(client, client->login->started ? CLOSE_CLIENT_EOF : CLOSE_QUIETLY);
         return;
     }
     if (n > 0)

@@ -76,11 +76,12 @@ static size_t feed(struct client *client, const char *data, size_t len, enum ses
         taken += session_client_bytes(&client->session, data + taken, len - taken, &io, want);
         flush_both(client);
         if (*want == SESSION_TERMINATE) {
-            client_close(client, "client close request");
+            client_close(client, CLOSE_CLIENT_REQUEST);
             return len;
         }
         if (*want == SESSION_FATAL) {
-            client_fatal(client, client->session.fatal_sqlstate, client->session.fatal_text);
+            client_fatal_words(client, CLOSE_SESSION_REFUSED, client->session.fatal_sqlstate,
+                               client->session.fatal_text);
             return len;
         }
         if (*want != SESSION_NEED)
@@ -139,7 +140,7 @@ struct ending {
 
 static void ending_over(struct timer *timer)
 {
-    client_close(LIST_ENTRY(timer, struct ending, timer)->client, "client unexpected eof");
+    client_close(LIST_ENTRY(timer, struct ending, timer)->client, CLOSE_CLIENT_EOF);
 }
 
 void relay_ending_free(struct client *client)
@@ -164,7 +165,7 @@ static void client_ended(struct client *client, ssize_t how)
     bool answers_come =
         how == ERR_CLOSED && session_may_finish(&client->session) && nothing_left && client->waiting == NULL;
     if (!answers_come || is_served(client)) {
-        client_close(client, "client unexpected eof");
+        client_close(client, CLOSE_CLIENT_EOF);
         return;
     }
     if (client->ending != NULL)
@@ -229,7 +230,7 @@ static void client_readable(void *owner)
         relay_client_bytes(client);
         break;
     case CLIENT_CANCEL: /* nothing more is due from it: bytes or the end, it is over */
-        client_close(client, NULL);
+        client_close(client, CLOSE_QUIETLY);
         break;
     case CLIENT_CLOSING:
         break;
@@ -240,7 +241,7 @@ static void client_drained(void *owner)
 {
     struct client *client = owner;
     if (client->state == CLIENT_RELAY && client->ending != NULL && is_served(client)) {
-        client_close(client, "client close request");
+        client_close(client, CLOSE_CLIENT_REQUEST);
         return;
     }
     if (client->state != CLIENT_RELAY || client->session.link == NULL)
@@ -260,10 +261,9 @@ static void backend_lost(struct backend *backend)
     struct client *client = backend->client;
     backend->lost = true;
     if (client != NULL)
-        client_fatal(client, SQLSTATE_CONNECTION_FAILURE, "server conn crashed?");
+        client_fatal(client, CLOSE_SERVER_LOST);
     else
-        backend_close(backend,
-                      backend->phase == BACKEND_IDLE ? "server closed the connection" : "server conn crashed?");
+        backend_close(backend, backend->phase == BACKEND_IDLE ? CLOSE_BACKEND_EOF : CLOSE_BACKEND_CRASHED);
 }
 
 /* The client can not go on: its backend said so (dying) or broke the ledger (desync). */
@@ -276,21 +276,21 @@ static bool bad_news(struct backend *backend, enum backend_news news)
     case BACKEND_DYING:
         backend->lost = true;
         if (client != NULL)
-            client_close(client, "server closed the connection");
+            client_close(client, CLOSE_SERVER_SAID_WHY);
         else
-            backend_close(backend, "server closed the connection");
+            backend_close(backend, CLOSE_BACKEND_EOF);
         return true;
     case BACKEND_DESYNC:
         backend->pool->database->stats.desync++;
         backend_log(backend, LOG_LEVEL_ERROR, "desync: the server sent what it does not owe");
         backend->lost = true;
         if (client != NULL)
-            client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, "server conn crashed?");
+            client_fatal(client, CLOSE_SERVER_DESYNC);
         else
-            backend_close(backend, "desync");
+            backend_close(backend, CLOSE_BACKEND_DESYNC);
         return true;
     case BACKEND_REFUSE:
-        client_fatal(client, client->session.fatal_sqlstate, client->session.fatal_text);
+        client_fatal_words(client, CLOSE_SESSION_REFUSED, client->session.fatal_sqlstate, client->session.fatal_text);
         return true;
     }
     return false;
@@ -312,15 +312,18 @@ static void backend_answered(struct backend *backend)
         return;
     }
     if (client->ending != NULL && is_served(client)) {
-        client_close(client, "client close request");
+        client_close(client, CLOSE_CLIENT_REQUEST);
         return;
     }
     enum session_verdict verdict = verdict_of(backend);
     if (verdict != SESSION_STAY) {
-        /* The next unit is here already and nobody waits: no need to part. */
-        bool keep = verdict == SESSION_PART && client->held.len > 0 && !backend->member.old &&
-                    list_is_empty(&backend->cancels) && !backend->pool->database->paused &&
-                    !broker_anyone_waits(backend->worker->all->broker);
+        /*
+         * The next unit is here already and nobody waits: no need to part. A client whose parameters were set first has
+         * its unit before others, or all would set theirs in turn and none would ever be served.
+         */
+        bool nobody_minds = !backend->member.old && list_is_empty(&backend->cancels) &&
+                            !backend->pool->database->paused && !broker_anyone_waits(backend->worker->all->broker);
+        bool keep = verdict == SESSION_PART && client->held.len > 0 && (client->session.units == 0 || nobody_minds);
         if (keep)
             relay_feed(client);
         if (client->state == CLIENT_CLOSING)

@@ -18,7 +18,7 @@ static void expire_idle(struct worker_pool *pool, usec now)
     for (;;) {
         struct broker_counts counts;
         broker_pool_count(worker->all->broker, pool->idle.shared, &counts);
-        const char *reason;
+        enum close_reason reason;
         struct pool_member *member =
             pool_expired(&pool->idle, &expiry, counts.total, now, &pool->last_expired, &reason);
         if (member == NULL)
@@ -33,8 +33,8 @@ static bool is_over(usec since, usec limit, usec now)
     return limit > 0 && since > 0 && now - since > limit;
 }
 
-/* The reason to end this client now, or NULL. */
-static const char *overdue(const struct client *client, usec now)
+/* The reason to end this client now, or CLOSE_QUIETLY: none. */
+static enum close_reason overdue(const struct client *client, usec now)
 {
     const struct config *c = client->worker->config;
     const struct config_entry *entry = client->pool->database->entry;
@@ -43,19 +43,19 @@ static const char *overdue(const struct client *client, usec now)
     if (link == NULL) {
         bool waits = client->waiting != NULL;
         return !waits && is_over(client->request_at, config_client_idle_timeout(c, entry, user), now)
-                   ? "client_idle_timeout"
-                   : NULL;
+                   ? CLOSE_CLIENT_IDLE_TIMEOUT
+                   : CLOSE_QUIETLY;
     }
     if (is_over(client->session.query_since, config_query_timeout(c, entry, user), now))
-        return "query timeout";
+        return CLOSE_QUERY_TIMEOUT;
     if (link->status == 'I')
-        return NULL;
+        return CLOSE_QUIETLY;
     if (is_over(client->session.xact_since, config_transaction_timeout(c, entry, user), now))
-        return "transaction timeout";
+        return CLOSE_TRANSACTION_TIMEOUT;
     if (client->session.query_since == 0 &&
         is_over(client->answered_at, config_idle_transaction_timeout(c, entry, user), now))
-        return "idle transaction timeout";
-    return NULL;
+        return CLOSE_IDLE_TRANSACTION_TIMEOUT;
+    return CLOSE_QUIETLY;
 }
 
 static bool has_timeouts(const struct worker *worker)
@@ -86,9 +86,9 @@ static void end_overdue(struct worker *worker, usec now)
         struct client *client = LIST_ENTRY(it, struct client, link);
         if (client->state != CLIENT_RELAY)
             continue;
-        const char *reason = overdue(client, now);
-        if (reason != NULL)
-            client_fatal(client, SQLSTATE_PROTOCOL_VIOLATION, reason);
+        enum close_reason reason = overdue(client, now);
+        if (reason != CLOSE_QUIETLY)
+            client_fatal(client, reason);
     }
 }
 

@@ -209,8 +209,10 @@ struct client *client_new(struct worker *worker);
 void client_log(const struct client *client, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Says goodbye with a FATAL error, logs it, closes. */
-void client_fatal(struct client *client, const char *sqlstate, const char *text);
-void client_close(struct client *client, const char *reason); /* without a word to the client */
+void client_fatal(struct client *client, enum close_reason reason);
+/* The same in words from elsewhere: they stand for the %s of the row. @sqlstate  NULL: the row's */
+void client_fatal_words(struct client *client, enum close_reason reason, const char *sqlstate, const char *words);
+void client_close(struct client *client, enum close_reason reason); /* without a word to the client */
 void client_bury(struct client *client); /* its stream has gone elsewhere: freed at the next tick */
 struct client *client_by_slot(struct worker *worker, uint32_t slot);
 uint32_t client_cancel_pid(const struct client *client);
@@ -238,7 +240,8 @@ void link_kick_waiting(struct worker *worker, struct broker_pool *shared, const 
 
 /* ---- backend.c ---- */
 void backend_open(struct worker_pool *pool); /* the broker has counted the slot */
-void backend_close(struct backend *backend, const char *reason);
+void backend_close(struct backend *backend, enum close_reason reason);
+void backend_close_words(struct backend *backend, enum close_reason reason, const char *words);
 void backend_drop(struct backend *backend); /* whatever it is doing: the process ends */
 void backend_hidden_query(struct backend *backend, const char *sql);
 void backend_hidden_done(struct backend *backend);

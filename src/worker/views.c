@@ -182,7 +182,7 @@ static bool is_meant(const struct database *database, const char *name)
     return name == NULL || strcmp(database->name, name) == 0;
 }
 
-static void close_idle(struct worker_pool *pool, const char *reason)
+static void close_idle(struct worker_pool *pool, enum close_reason reason)
 {
     for (struct pool_member *member; (member = pool_take(&pool->idle, false)) != NULL;)
         backend_close(LIST_ENTRY(member, struct backend, member), reason);
@@ -199,7 +199,7 @@ static void pause(struct worker *worker, const char *name)
     LIST_FOREACH (&worker->pools, it) {
         struct worker_pool *pool = LIST_ENTRY(it, struct worker_pool, link);
         if (is_meant(pool->database, name))
-            close_idle(pool, "pool paused");
+            close_idle(pool, CLOSE_BACKEND_PAUSED);
     }
 }
 
@@ -223,7 +223,7 @@ static void reconnect(struct worker *worker, const char *name)
             continue;
         LIST_FOREACH (&pool->backends, at)
             LIST_ENTRY(at, struct backend, link)->member.old = true;
-        close_idle(pool, "server marked old");
+        close_idle(pool, CLOSE_BACKEND_OLD);
     }
 }
 
@@ -238,7 +238,7 @@ static int drop_clients(struct worker *worker, const struct ask *ask, const char
             continue;
         if (ask->kind == ASK_KILL_CLIENT && ((uint64_t)worker->id << 48 | client->serial) != ask->id)
             continue;
-        client_fatal(client, SQLSTATE_ADMIN_SHUTDOWN, text);
+        client_fatal_words(client, CLOSE_DROPPED_BY_ADMIN, NULL, text);
         dropped++;
     }
     return dropped;

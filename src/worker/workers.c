@@ -99,7 +99,7 @@ static void stop_here(struct message *message)
     worker->stopping = true;
     timer_stop(&worker->tick);
     LIST_FOREACH_SAFE (&worker->clients, it, after)
-        client_close(LIST_ENTRY(it, struct client, link), NULL);
+        client_close(LIST_ENTRY(it, struct client, link), CLOSE_QUIETLY);
     LIST_FOREACH (&worker->pools, it) {
         struct worker_pool *pool = LIST_ENTRY(it, struct worker_pool, link);
         LIST_FOREACH_SAFE (&pool->backends, at, next)

@@ -123,41 +123,40 @@ static const struct {
     bool old;
     usec connected_at, idle_since, last_expired;
     int total;
-    const char *reason; /* NULL: stays */
+    enum close_reason reason; /* CLOSE_QUIETLY: stays */
 } expiry_cases[] = {
-    {"nothing is limited", {0}, false, 1 * S, 1 * S, 0, 1, NULL},
-    {"old ones go at once", {0}, true, 99 * S, 99 * S, 0, 1, "server marked old"},
-    {"idle for just the timeout", {.idle_timeout = 10 * S}, false, 1 * S, 90 * S, 0, 1, NULL},
-    {"idle for longer", {.idle_timeout = 10 * S}, false, 1 * S, 89 * S, 0, 1, "server idle timeout"},
-    {"idle, but the minimum needs it", {.idle_timeout = 10 * S, .keep = 2}, false, 1 * S, 1 * S, 0, 2, NULL},
-    {"idle, above the minimum", {.idle_timeout = S, .keep = 2}, false, 1 * S, 1 * S, 0, 3, "server idle timeout"},
-    {"young enough", {.lifetime = 60 * S}, false, 41 * S, 99 * S, 0, 1, NULL},
-    {"too old by age", {.lifetime = 60 * S}, false, 40 * S, 99 * S, 0, 1, "server lifetime over"},
-    {"the minimum does not protect from age", {.lifetime = S, .keep = 9}, false, S, S, 0, 1, "server lifetime over"},
-    {"another just went", {.lifetime = 60 * S, .size = 6}, false, 1 * S, 99 * S, 91 * S, 1, NULL},
-    {"its turn", {.lifetime = 60 * S, .size = 6}, false, 1 * S, 99 * S, 90 * S, 1, "server lifetime over"},
-    {"no size, no spreading", {.lifetime = 60 * S}, false, 1 * S, 99 * S, 100 * S, 1, "server lifetime over"},
+    {"nothing is limited", {0}, false, 1 * S, 1 * S, 0, 1, CLOSE_QUIETLY},
+    {"old ones go at once", {0}, true, 99 * S, 99 * S, 0, 1, CLOSE_BACKEND_OLD},
+    {"idle for just the timeout", {.idle_timeout = 10 * S}, false, 1 * S, 90 * S, 0, 1, CLOSE_QUIETLY},
+    {"idle for longer", {.idle_timeout = 10 * S}, false, 1 * S, 89 * S, 0, 1, CLOSE_BACKEND_IDLE_TIMEOUT},
+    {"idle, but the minimum needs it", {.idle_timeout = 10 * S, .keep = 2}, false, 1 * S, 1 * S, 0, 2, CLOSE_QUIETLY},
+    {"idle, above the minimum", {.idle_timeout = S, .keep = 2}, false, 1 * S, 1 * S, 0, 3, CLOSE_BACKEND_IDLE_TIMEOUT},
+    {"young enough", {.lifetime = 60 * S}, false, 41 * S, 99 * S, 0, 1, CLOSE_QUIETLY},
+    {"too old by age", {.lifetime = 60 * S}, false, 40 * S, 99 * S, 0, 1, CLOSE_BACKEND_LIFETIME},
+    {"the minimum does not protect from age", {.lifetime = S, .keep = 9}, false, S, S, 0, 1, CLOSE_BACKEND_LIFETIME},
+    {"another just went", {.lifetime = 60 * S, .size = 6}, false, 1 * S, 99 * S, 91 * S, 1, CLOSE_QUIETLY},
+    {"its turn", {.lifetime = 60 * S, .size = 6}, false, 1 * S, 99 * S, 90 * S, 1, CLOSE_BACKEND_LIFETIME},
+    {"no size, no spreading", {.lifetime = 60 * S}, false, 1 * S, 99 * S, 100 * S, 1, CLOSE_BACKEND_LIFETIME},
 };
 START_TEST(expires)
 {
-    const char *reason = NULL;
+    enum close_reason reason = CLOSE_QUIETLY;
     usec last_expired = expiry_cases[_i].last_expired;
     pool_put(&pool, &members[0], expiry_cases[_i].idle_since);
     members[0].connected_at = expiry_cases[_i].connected_at;
     members[0].old = expiry_cases[_i].old;
     struct pool_member *m =
         pool_expired(&pool, &expiry_cases[_i].expiry, expiry_cases[_i].total, 100 * S, &last_expired, &reason);
-    const char *expected = expiry_cases[_i].reason;
-    ck_assert_msg((m != NULL) == (expected != NULL), "%s", expiry_cases[_i].what);
-    if (expected)
-        ck_assert_msg(strcmp(reason, expected) == 0, "%s: got %s", expiry_cases[_i].what, reason);
+    enum close_reason expected = expiry_cases[_i].reason;
+    ck_assert_msg((m != NULL) == (expected != CLOSE_QUIETLY), "%s", expiry_cases[_i].what);
+    ck_assert_msg(reason == expected, "%s: got %d", expiry_cases[_i].what, (int)reason);
 }
 END_TEST
 
 START_TEST(lifetimes_end_one_after_the_other)
 {
     const struct pool_expiry expiry = {.lifetime = 60 * S, .size = 3};
-    const char *reason;
+    enum close_reason reason;
     usec last_expired = 0;
     int closed = 0;
     for (int i = 0; i < 3; i++) {
