@@ -580,6 +580,5 @@ void server_model_bytes(struct server_model *m, const char *data, size_t len)
 
 bool server_model_is_idle(const struct server_model *m)
 {
-    return m->out.len == 0 && !m->dead && !m->skipping && m->xact == XACT_NONE &&
-           m->copy == MODEL_COPY_NO;
+    return m->out.len == 0 && !m->dead && !m->skipping && m->xact == XACT_NONE && m->copy == MODEL_COPY_NO;
 }

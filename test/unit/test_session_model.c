@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SCRIPTS = 300000, UNITS_MAX = 10, UNIT_BYTES = 1024 };
+enum { SCRIPTS = 100000, UNITS_MAX = 10, UNIT_BYTES = 1024 };
 
 /* What one client says, in pieces that can be left out. */
 struct saying {
