@@ -37,7 +37,7 @@ def test_two_connections_to_postgresql_agree(databases):
 @pytest.mark.sanitize
 @pytest.mark.parametrize("pool_size, workers, share", [(1, 1, 0.3), (2, 2, 0.4), (20, 2, 0.3)])
 def test_the_pooler_agrees_with_postgresql(databases, make_pooler, pool_size, workers, share):
+    quiet = dict.fromkeys(("log_connections", "log_disconnections", "log_pooler_errors", "query_wait_notify"), 0)
     pooler = make_pooler(databases, settings={"default_pool_size": pool_size, "workers": workers,
-                                              "max_prepared_statements": 30, "log_connections": 0,
-                                              "log_disconnections": 0, "log_pooler_errors": 0})
+                                              "max_prepared_statements": 30, **quiet})
     play(databases.port, pooler.port, differential.seed_from_environment(), scale(10000 * share))
