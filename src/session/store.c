@@ -67,8 +67,9 @@ bool text_may_deallocate(const char *text, size_t len)
     const char *end = text + len;
     while (!deallocates(text, end)) {
         text = memchr(text, ';', (size_t)(end - text));
-        if (text++ == NULL)
+        if (text == NULL)
             return false;
+        text++;
     }
     return true;
 }
