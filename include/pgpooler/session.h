@@ -44,6 +44,7 @@ void out_deinit(struct out *out);
 void out_clear(struct out *out);
 void out_push(struct out *out, const char *ptr, size_t len); /* a piece of its own */
 void out_copy(struct out *out, const void *src, size_t len);
+char *out_space(struct out *out, size_t len); /* a piece that the caller fills in now; len > 0 */
 
 /* Empty again; what the pieces pointed to may be freed now. */
 static inline void out_reset(struct out *out)

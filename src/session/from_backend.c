@@ -18,13 +18,13 @@ struct backend_msg {
     size_t avail;
 };
 
-static bool hidden_now(const struct backend_state *b)
+static inline bool hidden_now(const struct backend_state *b)
 {
     const struct ledger_entry *head = ledger_head(&b->ledger);
     return b->session == NULL || (head != NULL && head->action == LEDGER_HIDDEN);
 }
 
-static void pass(struct backend_state *b, const struct backend_msg *m, struct session_io *io)
+static inline void pass(struct backend_state *b, const struct backend_msg *m, struct session_io *io)
 {
     if (!hidden_now(b))
         out_ref(io->to_client, m->data, m->len);
@@ -216,8 +216,8 @@ static enum backend_news on_copy(struct backend_state *b, const struct backend_m
 }
 
 /* ---- one message that is here as a whole ---- */
-static enum backend_news consume_head(struct backend_state *b, const struct backend_msg *m, struct session_io *io,
-                                      char kind)
+static inline enum backend_news consume_head(struct backend_state *b, const struct backend_msg *m,
+                                             struct session_io *io, char kind)
 {
     struct ledger_entry *head = ledger_head(&b->ledger);
     if (head == NULL || head->kind != kind)

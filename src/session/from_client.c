@@ -288,8 +288,7 @@ static enum step use_statement(struct session *s, struct client_msg *m, struct s
     entry->stmt = like;
     const char *new_name = like ? like->name : name->stmt->name;
     size_t behind = at + text.len + 1;
-    rewrite_head(io->to_backend, m->data, at, (uint32_t)(m->len - text.len + STMT_NAME_LEN));
-    out_copy(io->to_backend, new_name, STMT_NAME_LEN + 1);
+    rewrite_head(io->to_backend, m->data, at, new_name, (uint32_t)(m->len - text.len + STMT_NAME_LEN));
     m->used = is_whole(m) ? m->len : m->avail;
     out_ref(io->to_backend, m->data + behind, m->used - behind);
     s->pass_left = m->len - (uint32_t)m->used;
@@ -301,7 +300,9 @@ static enum step use_statement(struct session *s, struct client_msg *m, struct s
 static bool string_at(const struct client_msg *m, size_t *at, struct slice *out, bool *bad)
 {
     size_t end = is_whole(m) ? m->len : m->avail;
-    const char *nul = *at < end ? memchr(m->data + *at, '\0', end - *at) : NULL;
+    const char *nul = NULL;
+    if (*at < end) /* mostly it is empty: a portal's name */
+        nul = m->data[*at] == '\0' ? m->data + *at : memchr(m->data + *at, '\0', end - *at);
     if (nul == NULL) {
         *bad = is_whole(m) || end - *at > NAME_MAX_BYTES;
         return false;

@@ -19,10 +19,8 @@ void out_push(struct out *out, const char *ptr, size_t len)
     out->total += len;
 }
 
-void out_copy(struct out *out, const void *src, size_t len)
+char *out_space(struct out *out, size_t len)
 {
-    if (len == 0)
-        return;
     struct out_chunk *chunk = out->chunks;
     if (chunk == NULL || chunk->size - chunk->used < len) {
         size_t size = len > CHUNK_SIZE ? len : CHUNK_SIZE;
@@ -31,9 +29,15 @@ void out_copy(struct out *out, const void *src, size_t len)
         out->chunks = chunk;
     }
     char *at = chunk->data + chunk->used;
-    memcpy(at, src, len);
     chunk->used += len;
     out_ref(out, at, len);
+    return at;
+}
+
+void out_copy(struct out *out, const void *src, size_t len)
+{
+    if (len > 0)
+        memcpy(out_space(out, len), src, len);
 }
 
 void out_clear(struct out *out)

@@ -1,12 +1,11 @@
 #include "session/rewrite.h"
 
-void rewrite_head(struct out *out, const char *message, size_t keep, uint32_t new_len)
+void rewrite_head(struct out *out, const char *message, size_t keep, const char *name, uint32_t new_len)
 {
-    char header[PROTO_HEADER];
-    header[0] = message[0];
-    write_u32(header + 1, new_len - 1);
-    out_copy(out, header, sizeof header);
-    out_copy(out, message + PROTO_HEADER, keep - PROTO_HEADER);
+    char *at = out_space(out, keep + STMT_NAME_LEN + 1);
+    memcpy(at, message, keep);
+    write_u32(at + 1, new_len - 1);
+    memcpy(at + keep, name, STMT_NAME_LEN + 1);
 }
 
 void rewrite_parse(struct out *out, const char *name, struct slice tail)

@@ -6,8 +6,8 @@
 
 #include "session/prepared.h"
 
-/* The first `keep` bytes of a message with another length word. */
-void rewrite_head(struct out *out, const char *message, size_t keep, uint32_t new_len);
+/* The first `keep` bytes of a message with another length word, and a statement's name behind them. */
+void rewrite_head(struct out *out, const char *message, size_t keep, const char *name, uint32_t new_len);
 /* A Parse under this name of what `tail` holds. */
 void rewrite_parse(struct out *out, const char *name, struct slice tail);
 /*
