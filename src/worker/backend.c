@@ -523,6 +523,12 @@ static void arrived(void *owner, struct stream *stream)
     struct backend *backend = owner;
     struct worker *worker = backend->worker;
     backend->stream = stream;
+    if (worker->stopping) {
+        backend_state_unpack(&backend->state, &worker->store);
+        backend->phase = BACKEND_CLOSING;
+        stream_close(stream, backend_gone);
+        return;
+    }
     struct worker_pool *pool = pool_of_shared(worker, backend->moving_to);
     if (pool == NULL) { /* the entry was removed meanwhile: settle the books without it */
         usec now = loop_now(worker->loop);

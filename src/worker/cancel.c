@@ -23,6 +23,7 @@ struct cancel {
     size_t key_len;
     /* at the owner's */
     struct list link; /* backend->cancels, while the backend is there */
+    struct list here; /* worker->cancels, while it is connected */
     struct backend *backend;
     struct stream *stream;
     struct timer timer;
@@ -43,7 +44,8 @@ static void back_home(struct message *message)
 static void finished(struct cancel *cancel)
 {
     buf_deinit(&cancel->request);
-    if (cancel->origin == NULL) {
+    /* When one worker stops they all do, and its clients are no longer waited for. */
+    if (cancel->origin == NULL || cancel->owner->stopping) {
         mem_free(cancel);
         return;
     }
@@ -63,6 +65,7 @@ static void connection_over(struct cancel *cancel)
     timer_stop(&cancel->timer);
     cancel->backend = NULL;
     list_remove(&cancel->link);
+    list_remove(&cancel->here);
     stream_close(cancel->stream, connection_gone);
     if (backend == NULL || backend->phase != BACKEND_CANCELLED || !list_is_empty(&backend->cancels))
         return;
@@ -120,6 +123,7 @@ static void send_to_node(struct cancel *cancel, struct backend *backend)
     }
     cancel->backend = backend;
     list_push_back(&backend->cancels, &cancel->link);
+    list_push_back(&worker->cancels, &cancel->here);
     usec limit = worker->config->cancel_wait_timeout > 0 ? worker->config->cancel_wait_timeout : 10 * USEC_PER_SEC;
     timer_start(worker->loop, &cancel->timer, loop_now(worker->loop) + limit, timed_out);
 }
@@ -131,6 +135,12 @@ void cancel_forget_backend(struct backend *backend)
         cancel->backend = NULL;
         list_remove(it);
     }
+}
+
+void cancel_drop_all(struct worker *worker)
+{
+    while (!list_is_empty(&worker->cancels))
+        connection_over(LIST_ENTRY(worker->cancels.next, struct cancel, here));
 }
 
 void cancel_running(struct backend *backend)

@@ -51,7 +51,8 @@ static void do_order(struct worker *worker, const struct broker_order *order)
 static void order_arrived(struct message *message)
 {
     struct order_message *m = LIST_ENTRY(message, struct order_message, message);
-    do_order(m->worker, &m->order);
+    if (!m->worker->stopping)
+        do_order(m->worker, &m->order);
     mem_free(m);
 }
 

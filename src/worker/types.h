@@ -150,8 +150,9 @@ struct worker {
     struct table strings; /* interned user names; owned */
     struct list buried;   /* clients to be freed at the next tick */
     struct list freed;    /* backends to be handed on, see link_backend_free */
+    struct list cancels;  /* under way to nodes */
     bool freeing;
-    bool stopping;
+    bool stopping;        /* everything is closed; what still arrives only frees its memory */
     const char *refusing; /* new logins are refused with this text, or NULL */
     char *read_buf;       /* READ_SIZE; lent to whoever reads now */
     struct out to_client, to_backend;
@@ -174,6 +175,7 @@ struct workers {
     pthread_mutex_t keys_lock;
     struct list keys; /* struct shared_keys */
     atomic_uint console_serial;
+    atomic_int unsettled; /* while stopping: workers that may still post to others */
     int next;
     struct resolver *resolver; /* control's */
 };
@@ -259,6 +261,7 @@ void shared_keys_free(struct workers *all);
 void cancel_requested(struct client *origin, uint32_t pid, struct slice key); /* a CancelRequest came in */
 void cancel_running(struct backend *backend);                                 /* on our own account: nobody is told */
 void cancel_forget_backend(struct backend *backend);
+void cancel_drop_all(struct worker *worker);
 
 /* ---- workers.c ---- */
 void console_cancel_post(struct workers *all, uint32_t pid, struct slice key);

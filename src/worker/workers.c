@@ -26,6 +26,7 @@ static struct worker *worker_new(struct workers *all, int id)
     list_init(&worker->clients);
     list_init(&worker->buried);
     list_init(&worker->freed);
+    list_init(&worker->cancels);
     store_init(&worker->store, config->track_extra_parameters, config->max_prepared_statements,
                (uint32_t)config->max_packet_size);
     timer_start(worker->loop, &worker->tick, loop_now(worker->loop), worker_tick);
@@ -35,6 +36,7 @@ static struct worker *worker_new(struct workers *all, int id)
 /* Everything is closed and the thread is joined: the rest is memory. */
 static void worker_free(struct worker *worker)
 {
+    loop_free(worker->loop);
     LIST_FOREACH_SAFE (&worker->buried, it, after)
         mem_free(LIST_ENTRY(it, struct client, link));
     databases_free(worker);
@@ -50,7 +52,6 @@ static void worker_free(struct worker *worker)
     mem_free(worker->startup);
     mem_free(worker->spare_login);
     mem_free(worker->read_buf);
-    loop_free(worker->loop);
     mem_free(worker);
 }
 
@@ -84,38 +85,65 @@ struct workers *workers_start(const struct workers_setup *setup)
     return all;
 }
 
-/* ---- stop: everything is closed on its own thread, then the loop ends ---- */
+/*
+ * ---- stop ----
+ * Everything is closed on its own thread. A turn later all that was on its way from there to other workers has been
+ * posted; when that is so everywhere the loops end, and nothing is posted to one that is gone.
+ */
 struct worker_message {
     struct message message;
     struct worker *worker;
     int fd;
 };
 
+static void end_here(struct message *message)
+{
+    struct worker_message *m = LIST_ENTRY(message, struct worker_message, message);
+    loop_stop(m->worker->loop);
+    mem_free(m);
+}
+
+static void post_to_all(struct workers *all, void (*run)(struct message *))
+{
+    for (int i = 0; i < all->count; i++) {
+        struct worker_message *m = mem_zalloc(sizeof *m);
+        m->message.run = run;
+        m->worker = all->list[i];
+        loop_post(m->worker->loop, &m->message);
+    }
+}
+
+static void settled_here(struct message *message)
+{
+    struct worker_message *m = LIST_ENTRY(message, struct worker_message, message);
+    struct workers *all = m->worker->all;
+    mem_free(m);
+    if (atomic_fetch_sub(&all->unsettled, 1) == 1)
+        post_to_all(all, end_here);
+}
+
 static void stop_here(struct message *message)
 {
     struct worker_message *m = LIST_ENTRY(message, struct worker_message, message);
     struct worker *worker = m->worker;
-    mem_free(m);
-    worker->stopping = true;
     timer_stop(&worker->tick);
-    LIST_FOREACH_SAFE (&worker->clients, it, after)
-        client_close(LIST_ENTRY(it, struct client, link), CLOSE_QUIETLY);
+    while (!list_is_empty(&worker->clients)) /* one may take others along, whom its backend has served */
+        client_close(LIST_ENTRY(worker->clients.next, struct client, link), CLOSE_QUIETLY);
     LIST_FOREACH (&worker->pools, it) {
         struct worker_pool *pool = LIST_ENTRY(it, struct worker_pool, link);
         LIST_FOREACH_SAFE (&pool->backends, at, next)
             backend_drop(LIST_ENTRY(at, struct backend, link));
     }
-    loop_stop(worker->loop);
+    worker->stopping = true;
+    cancel_drop_all(worker);
+    m->message.run = settled_here;
+    loop_post(worker->loop, &m->message);
 }
 
 void workers_stop(struct workers *all)
 {
-    for (int i = 0; i < all->count; i++) {
-        struct worker_message *m = mem_zalloc(sizeof *m);
-        m->message.run = stop_here;
-        m->worker = all->list[i];
-        loop_post(m->worker->loop, &m->message);
-    }
+    atomic_store(&all->unsettled, all->count);
+    post_to_all(all, stop_here);
     for (int i = 0; i < all->count; i++) {
         if (all->list[i]->has_thread)
             pthread_join(all->list[i]->thread, NULL);
@@ -147,6 +175,8 @@ static void accept_here(struct message *message)
 {
     struct worker_message *m = LIST_ENTRY(message, struct worker_message, message);
     client_accepted(m->worker, m->fd);
+    if (m->worker->stopping)
+        client_close(LIST_ENTRY(m->worker->clients.next, struct client, link), CLOSE_QUIETLY);
     mem_free(m);
 }
 

@@ -356,9 +356,10 @@ void pooler_script_play(struct pooler_script *f, const char *text)
         line[len] = '\0';
         f->line = (struct slice){text, len};
         play_line(f, line);
-        net_memory_run();
         text += strcspn(text, "\n");
         text += *text == '\n';
+        if (!f->stops_short || *text != '\0')
+            net_memory_run();
     }
 }
 

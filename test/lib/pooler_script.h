@@ -36,6 +36,7 @@ struct pooler_script {
     const char *databases;
     const char *what;  /* names the case in messages */
     struct slice line; /* being played */
+    bool stops_short;  /* what the last line began is not waited for */
 };
 void pooler_script_open(struct pooler_script *f, const char *what, const char *databases, const char *settings,
                         int workers, size_t packet);
