@@ -10,9 +10,11 @@
     "B1< Query 'rows 1 a'\n"                                                                                           \
     "C1< " ANSWER("a") "\n"
 
+/* clang-format off */
 static const struct pooler_conversation logins[] = {
     {"a client logs in and asks", 1, NULL,
-     "login C1\n" ASK_AND_GET "count backends 1 idle 1 used 0 clients 1 logins 0\n"},
+     "login C1\n" ASK_AND_GET
+     "count backends 1 idle 1 used 0 clients 1 logins 0\n"},
     {"the second client needs no backend for its welcome", 1, NULL,
      "login C1\n"
      "C1> Query begin\n"
@@ -142,6 +144,7 @@ static const struct pooler_conversation logins[] = {
      "C1< Fatal 08P01 'not allowed'\n"
      "count consoles 0\n"},
 };
+/* clang-format on */
 POOLER_CONVERSE(logins)
 
 /* ---- servers that want to know who we are ---- */
