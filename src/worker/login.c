@@ -83,14 +83,7 @@ void client_accepted(struct worker *worker, int fd)
     client->login->client = client;
     worker->login_clients++;
     const struct config *c = worker->config;
-    struct stream_options options = {
-        .keepalive = c->tcp_keepalive,
-        .keepidle = c->tcp_keepidle,
-        .keepintvl = c->tcp_keepintvl,
-        .keepcnt = c->tcp_keepcnt,
-        .user_timeout_msec = c->tcp_user_timeout,
-        .buffer_size = c->tcp_socket_buffer,
-    };
+    struct stream_options options = stream_options_of(c);
     client->stream = stream_open(worker->loop, fd, &client_events, client);
     stream_tune(client->stream, &options);
     if (c->client_login_timeout > 0)

@@ -241,7 +241,6 @@ void link_orders(struct worker *worker, const struct broker_orders *orders);
 void link_kick_waiting(struct worker *worker, struct broker_pool *shared, const char *sqlstate, const char *text);
 
 /* ---- backend.c ---- */
-void backend_open(struct worker_pool *pool); /* the broker has counted the slot */
 void backend_close(struct backend *backend, enum close_reason reason);
 void backend_close_words(struct backend *backend, enum close_reason reason, const char *words);
 void backend_drop(struct backend *backend); /* whatever it is doing: the process ends */
@@ -249,10 +248,19 @@ void backend_hidden_query(struct backend *backend, const char *sql);
 void backend_hidden_done(struct backend *backend);
 void backend_move(struct backend *backend, struct worker *to);
 void backend_readable(void *owner);
-void backend_opened(void *owner, int err);
 void backend_log(const struct backend *backend, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* SCRAM keys learned from clients, for new backends of the same pool on any worker. */
+/* Out of its worker's books; the memory stays until the stream, a name lookup and a job have let go of it. */
+void backend_leave(struct backend *backend);
+void backend_free(struct backend *backend);
+
+/* ---- backend_login.c ---- */
+void backend_open(struct worker_pool *pool); /* the broker has counted the slot */
+void backend_opened(void *owner, int err);
+void backend_login_readable(struct backend *backend);
+struct stream_options stream_options_of(const struct config *config); /* the tcp_* keys */
+
+/* ---- credentials.c ---- */
 void shared_keys_put(struct workers *all, struct broker_pool *pool, const struct scram_keys *keys);
 bool shared_keys_get(struct workers *all, struct broker_pool *pool, struct scram_keys *out);
 void shared_keys_free(struct workers *all);
