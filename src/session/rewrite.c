@@ -37,7 +37,7 @@ void rewrite_make_room(struct backend_state *b, struct stmt *stmt, struct out *t
         close_hidden(b, stmt, to_backend);
         return;
     }
-    while (b->prepared != NULL && b->prepared->count >= b->store->max_prepared)
+    while (b->prepared != NULL && b->prepared->count > 0 && b->prepared->count >= b->store->max_prepared)
         close_hidden(b, prepared_least_recent(b)->stmt, to_backend);
 }
 
