@@ -284,7 +284,7 @@ static void expect_farewell(struct script *f, const struct script_client *c, con
     ck_assert_msg(strncmp(wanted, got, strlen(got)) == 0, "%s: farewell %s, expected %.8s", f->what, got, wanted);
 }
 
-/* Begins the sessions anew under another rule; the first thing in a script. */
+/* Begins the sessions anew under another rule; the first thing in a script, but for what a reload may change. */
 static void set_rule(struct script *f, const char *name, const char *value)
 {
     enum session_mode mode = SESSION_MODE_TRANSACTION;
@@ -292,7 +292,10 @@ static void set_rule(struct script *f, const char *name, const char *value)
         f->others_wait = true;
     else if (strcmp(name, "max_prepared") == 0)
         f->store.max_prepared = f->other_store.max_prepared = atoi(value);
-    else if (strcmp(name, "mode") == 0)
+    else if (strcmp(name, "reload_max_prepared") == 0) {
+        f->store.max_prepared = f->other_store.max_prepared = atoi(value);
+        return;
+    } else if (strcmp(name, "mode") == 0)
         mode = strcmp(value, "session") == 0 ? SESSION_MODE_SESSION : SESSION_MODE_STATEMENT;
     else
         ck_abort_msg("%s: unknown rule %s", f->what, name);

@@ -16,7 +16,7 @@
  *   pack B1, unpack B1     leaves its store and enters the clients' again; `unpack B1 elsewhere`: the other store
  *   value C name value, value B1 name value    of a parameter: what it asked for, what it reported at login
  *   rule name value        transaction mode with 100 statements per backend, unless: mode session|statement,
- *                          max_prepared n, others_wait 1
+ *                          max_prepared n, others_wait 1, reload_max_prepared n
  *   *mark        what the session asked of its caller, in this order, nothing else: need hold release discard
  *                terminate fatal(SQLSTATE) dying desync refuse(SQLSTATE)
  *

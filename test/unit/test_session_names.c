@@ -198,7 +198,7 @@ static const struct conversation prepared[] = {
      "attach B1    B1< Parse pgp_1 a | Sync\n"
      "B1> ParseComplete | Ready I     *release\n"
      "C< ParseComplete | Ready I\n"
-     "rule max_prepared 0\n"
+     "rule reload_max_prepared 0\n"
      "C> Parse s2 b | Bind s1 | Sync     *need\n"
      "attach B1    B1< Close S pgp_1 | Parse pgp_2 b | Close S pgp_2 | Parse pgp_1 a | Bind pgp_1 | Sync\n"
      "B1> CloseComplete | ParseComplete | CloseComplete | ParseComplete | BindComplete | Ready I     *release\n"
