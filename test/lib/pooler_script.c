@@ -182,6 +182,8 @@ static void connection_does(struct pooler_script *f, const char *name, const cha
         FAIL_UNLESS(f, connection->peer == NULL, "is still open");
     else if (strcmp(what, "open") == 0)
         FAIL_UNLESS(f, connection->peer != NULL, "is closed");
+    else if (strcmp(what, "babbles") == 0)
+        peer_send(connection->peer, "\x7f\xff\xff\xff\xff\x7f", 6);
     else if (strcmp(what, "holds") == 0)
         connection->holds = true;
     else if (strcmp(what, "forgets") == 0)

@@ -10,8 +10,8 @@
  *   C1 closes | resets | half-closes | is deaf | reads | gone       gone: the pooler has closed it
  *   B1> words                     the first backend says so, on its own account
  *   B1< words                     all that it got since the last look
- *   B1 holds | forgets | answers | closes | resets | open | gone    holds: what comes waits for `answers`
- *   server silent | down | serves | mute | refuses SQLSTATE text    mute: connections open, and then nothing
+ *   B1 holds | forgets | answers | babbles | closes | resets | open | gone    holds: what comes waits for `answers`
+ *   server silent | down | serves | mute | refuses SQLSTATE text      mute: connections open, and then nothing
  *   cancel C1 [wrong]             a cancel request arrives, with C1's key or a wrong one
  *   K1 for B1                     the server's first cancel connection is meant for this backend
  *   K1 closes | gone
