@@ -185,9 +185,10 @@ class Pooler:
         return {row["key"]: row["value"] for row in self.admin("SHOW CONFIG")}
 
     def desync(self):
-        """How often a backend's answers did not match its ledger, as far as the console tells."""
-        return sum(int(value) for row in self.admin("SHOW STATS") for name, value in row.items()
-                   if name.endswith("desync") and value)
+        """How often a backend's answers did not match its ledger. PgBouncer does not count that."""
+        if "pgpooler" not in self.show("VERSION")[0]["version"]:
+            return 0
+        return int(self.show("COUNTERS", name="desync")[0]["value"])
 
     def log(self):
         return self.process.log() if self.process else ""
