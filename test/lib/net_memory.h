@@ -43,6 +43,7 @@ void peer_close(struct memory_peer *peer);                              /* takes
 void peer_reset(struct memory_peer *peer);                              /* takes; the same, with an error at the end */
 /* Most bytes that may have arrived and not been received: what is above stays pending in the stream. */
 void peer_set_window(struct memory_peer *peer, size_t bytes);
+size_t peer_unread(const struct memory_peer *peer); /* bytes sent that the stream has not read */
 /* Each `readable` shows at most so many of the bytes sent, as if they came in packets of this size; 0: all. */
 void peer_set_packet(struct memory_peer *peer, size_t bytes);
 /* Called inside net_memory_run after bytes or the end have arrived. */

@@ -89,6 +89,11 @@ void peer_set_window(struct memory_peer *peer, size_t bytes)
     peer->window = bytes;
 }
 
+size_t peer_unread(const struct memory_peer *peer)
+{
+    return peer->to_stream.len;
+}
+
 void peer_set_packet(struct memory_peer *peer, size_t bytes)
 {
     peer->packet = bytes;
