@@ -19,10 +19,11 @@
  *   ask pause app | resume | reconnect | kill | drop-waiting | clients-only text
  *   count NAME n ...              backends (logged in at the server and open), connections (all it ever accepted),
  *                                 cancels (all ever), cancelling (connections of clients for that), idle, used,
- * waiting, clients, desync, moved, resets, opened reload | reload settings      of pooling settings; the entries stay
- * as they are
+ *                                 waiting, clients, logins, consoles, desync, moved, resets, opened, failed
+ *   reload | reload settings      the entries stay as they are
  *
- * Words are those of session_words; a client that has not logged in may say `Startup alice app` before all others.
+ * Words are those of session_words, with ~ for a newline; a client that has not logged in may say `Startup alice app`
+ * before all others.
  */
 #ifndef TEST_POOLER_SCRIPT_H
 #define TEST_POOLER_SCRIPT_H

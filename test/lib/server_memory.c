@@ -180,6 +180,12 @@ static void arrived(void *context, struct memory_peer *peer)
         server_memory_leave(connection, false);
 }
 
+void server_memory_read_on(struct server_connection *connection)
+{
+    connection->is_silent = false;
+    arrived(connection, connection->peer);
+}
+
 static void accepted(void *context, struct memory_peer *peer)
 {
     struct server_memory *server = context;

@@ -44,6 +44,7 @@ void server_memory_deinit(struct server_memory *server);
 void server_memory_serve(struct server_memory *server); /* again, behind net_memory_fail */
 /* What it held back is answered, and so is the rest. */
 void server_memory_answer(struct server_connection *connection);
+void server_memory_read_on(struct server_connection *connection); /* ends is_silent */
 void server_memory_leave(struct server_connection *connection, bool with_reset);
 
 #endif
