@@ -1,65 +1,70 @@
-#include "main/arguments.h"
+/* arguments - the command line. */
+#include "arguments.h"
 
 #include "pgpooler/admin.h"
 
 #include <getopt.h>
-#include <stdio.h>
 
-static void print_help(const char *name)
-{
-    printf("%s is a connection pooler for PostgreSQL.\n\n"
-           "Usage:\n  %s [OPTION]... CONFIG_FILE\n\n"
-           "Options:\n"
-           "  -d, --daemon         run in the background (as a daemon)\n"
-           "  -q, --quiet          log nothing to standard error\n"
-           "  -R, --reboot         take over from a running process\n"
-           "  -u, --user=USERNAME  become this user at the start\n"
-           "  -v, --verbose        log more; may be repeated\n"
-           "  -V, --version        show the version, then exit\n"
-           "  -h, --help           show this help, then exit\n",
-           name, name);
-}
+enum { PRINT_SAMPLE_CONFIG = 256 };
 
-static void print_version(void)
+static const struct option options[] = {
+    {"daemon", no_argument, NULL, 'd'},
+    {"help", no_argument, NULL, 'h'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"reboot", no_argument, NULL, 'R'},
+    {"user", required_argument, NULL, 'u'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"version", no_argument, NULL, 'V'},
+    {"print-sample-config", no_argument, NULL, PRINT_SAMPLE_CONFIG}, /* for our own build: not in the help */
+    {NULL, 0, NULL, 0},
+};
+
+static const char usage[] = "pgpooler pools connections to PostgreSQL servers.\n"
+                            "\n"
+                            "Usage:\n"
+                            "  %s [OPTION]... CONFIG_FILE\n"
+                            "\n"
+                            "Options:\n"
+                            "  -d, --daemon         run in the background (needs pidfile, and logfile or syslog)\n"
+                            "  -q, --quiet          write nothing to standard error\n"
+                            "  -R, --reboot         take over from a running process\n"
+                            "  -u, --user=NAME      become this user\n"
+                            "  -v, --verbose        more in the log; may be given several times\n"
+                            "  -V, --version        print the version and exit\n"
+                            "  -h, --help           print this and exit\n";
+
+static void print_version(struct buf *text)
 {
     struct net_versions versions;
     net_versions(&versions);
-    printf("%s\nlibuv %s\nadns: c-ares %s\ntls: %s\n", ADMIN_VERSION, versions.event, versions.dns, versions.tls);
+    buf_printf(text, ADMIN_VERSION "\nlibuv %s\nadns: c-ares %s\ntls: %s\n", versions.event, versions.dns,
+               versions.tls);
 }
 
-static void print_sample(void)
+/* @what  NULL: the reason was printed already */
+static enum arguments_answer say_wrong(const char *name, const char *what, struct buf *text)
 {
-    struct buf text = {0};
-    config_print_sample(&text);
-    fputs(buf_text(&text), stdout);
-    buf_deinit(&text);
+    if (what != NULL)
+        buf_printf(text, "%s: %s\n", name, what);
+    buf_printf(text, "Try \"%s --help\" for more information.\n", name);
+    return ARGUMENTS_WRONG;
 }
 
-enum arguments_want arguments_read(int argc, char **argv, struct arguments *out)
+enum arguments_answer arguments_parse(int argc, char **argv, struct arguments *out, struct buf *text)
 {
-    enum { PRINT_SAMPLE = 256 };
-    static const struct option options[] = {
-        {"daemon", no_argument, NULL, 'd'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"reboot", no_argument, NULL, 'R'},
-        {"user", required_argument, NULL, 'u'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {"print-sample-config", no_argument, NULL, PRINT_SAMPLE},
-        {NULL, 0, NULL, 0},
-    };
     *out = (struct arguments){0};
-    for (int c; (c = getopt_long(argc, argv, "dqRu:vVh", options, NULL)) != -1;) {
-        switch (c) {
+    const char *name = argc > 0 ? argv[0] : "pgpooler";
+    optind = 0; /* from the beginning, also of options inside a word */
+    for (int option; (option = getopt_long(argc, argv, "dhqRu:vV", options, NULL)) != -1;) {
+        switch (option) {
         case 'd':
-            out->daemon = true;
+            out->is_daemon = true;
             break;
         case 'q':
-            out->quiet = true;
+            out->is_quiet = true;
             break;
         case 'R':
-            out->reboot = true;
+            out->takes_over = true;
             break;
         case 'u':
             out->user = optarg;
@@ -67,25 +72,23 @@ enum arguments_want arguments_read(int argc, char **argv, struct arguments *out)
         case 'v':
             out->verbose++;
             break;
-        case 'V':
-            print_version();
-            return ARGUMENTS_DONE;
         case 'h':
-            print_help(argv[0]);
-            return ARGUMENTS_DONE;
-        case PRINT_SAMPLE:
-            print_sample();
-            return ARGUMENTS_DONE;
+            buf_printf(text, usage, name);
+            return ARGUMENTS_PRINTED;
+        case 'V':
+            print_version(text);
+            return ARGUMENTS_PRINTED;
+        case PRINT_SAMPLE_CONFIG:
+            config_print_sample(text);
+            return ARGUMENTS_PRINTED;
         default:
-            fprintf(stderr, "Try \"%s --help\" for more information.\n", argv[0]);
-            return ARGUMENTS_WRONG;
+            return say_wrong(name, NULL, text); /* getopt has named the option */
         }
     }
-    if (optind + 1 != argc) {
-        const char *what = optind == argc ? "no configuration file specified" : "too many arguments";
-        fprintf(stderr, "%s: %s\nTry \"%s --help\" for more information.\n", argv[0], what, argv[0]);
-        return ARGUMENTS_WRONG;
-    }
-    out->config_path = argv[optind];
+    if (optind >= argc)
+        return say_wrong(name, "no configuration file specified", text);
+    if (optind + 1 < argc)
+        return say_wrong(name, "more than one configuration file specified", text);
+    out->config = argv[optind];
     return ARGUMENTS_RUN;
 }

@@ -1,19 +1,23 @@
-/* Private to main: the command line, PgBouncer's. */
+/* arguments - the command line, which is PgBouncer's. */
 #ifndef MAIN_ARGUMENTS_H
 #define MAIN_ARGUMENTS_H
 
-#include <stdbool.h>
-
-enum arguments_want { ARGUMENTS_RUN, ARGUMENTS_DONE, ARGUMENTS_WRONG };
+#include "pgpooler/base.h"
 
 struct arguments {
-    bool daemon, reboot, quiet;
+    bool is_daemon, is_quiet;
+    bool takes_over; /* -R */
     int verbose;
-    const char *user; /* or NULL */
-    const char *config_path;
+    const char *user;   /* to become; NULL: the configuration's */
+    const char *config; /* path */
 };
 
-/* DONE: everything was said already (-h, -V); WRONG: so it was, on stderr. */
-enum arguments_want arguments_read(int argc, char **argv, struct arguments *out);
+enum arguments_answer {
+    ARGUMENTS_RUN,
+    ARGUMENTS_PRINTED, /* *text is for standard output: exit with 0 */
+    ARGUMENTS_WRONG,   /* *text is for standard error: exit with 1 */
+};
+/* *out points into argv. `text` is appended to. */
+enum arguments_answer arguments_parse(int argc, char **argv, struct arguments *out, struct buf *text);
 
 #endif

@@ -1,312 +1,258 @@
-#include "main/control.h"
+/* control - start, signals, end. */
+#include "control.h"
 
-#include "main/listen.h"
-#include "main/logging.h"
-#include "main/process.h"
-#include "pgpooler/admin.h"
+#include "logging.h"
+#include "process.h"
 
+#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
 
-enum { WATCH_PERIOD = 20 * 1000 }; /* usec between two looks at what a shutdown waits for */
+/* ---- start ---- */
 
-enum shutdown_state { SHUTDOWN_NONE, SHUTDOWN_FOR_SERVERS, SHUTDOWN_FOR_CLIENTS };
-
-struct control {
-    const struct arguments *arguments;
-    struct loop *loop;
-    struct config *config; /* in force */
-    struct config *former; /* until the last worker has let go of it */
-    struct workers *workers;
-    struct admin *admin;
-    struct listeners listeners;
-    enum shutdown_state shutting_down;
-    struct timer watch;
-    /* the change under way: who asked for it */
-    bool changing;
-    admin_done *change_done;
-    void *change_ctx;
-};
-
-static void accepted(void *owner, int fd)
+static bool load_config(struct control *control)
 {
-    struct control *control = owner;
-    workers_accept(control->workers, fd);
+    struct buf errors = {0}, warnings = {0};
+    control->config = config_load(control->arguments->config, &errors, &warnings);
+    log_lines(LOG_LEVEL_WARNING, &warnings);
+    log_lines(LOG_LEVEL_ERROR, &errors);
+    if (control->config == NULL)
+        log_write(LOG_LEVEL_FATAL, "cannot load config file");
+    buf_deinit(&errors);
+    buf_deinit(&warnings);
+    return control->config != NULL;
 }
 
-static void console_arrived(void *owner, struct console_client *console)
+static bool is_set(const char *text)
+{
+    return text != NULL && *text != '\0';
+}
+
+static bool take_user(const struct control *control)
+{
+    const char *user = control->arguments->user != NULL ? control->arguments->user : control->config->user;
+    if (is_set(user) && !process_become(user))
+        return false;
+    if (process_is_root())
+        log_write(LOG_LEVEL_FATAL, "pgpooler should not run as root");
+    return !process_is_root();
+}
+
+static bool may_be_daemon(const struct config *config)
+{
+    if (!is_set(config->pidfile)) {
+        log_write(LOG_LEVEL_FATAL, "daemon needs pidfile configured");
+        return false;
+    }
+    if (!is_set(config->logfile) && !config->syslog) {
+        log_write(LOG_LEVEL_FATAL, "daemon needs logging configured: logfile or syslog");
+        return false;
+    }
+    return true;
+}
+
+/* Everything before there are descriptors and threads, which would not survive it. */
+static bool prepare_process(struct control *control)
+{
+    const struct arguments *arguments = control->arguments;
+    if (!load_config(control) || !take_user(control))
+        return false;
+    const struct config *config = control->config;
+    if (arguments->is_daemon && !may_be_daemon(config))
+        return false;
+    if (!logging_configure(config, arguments->verbose)) {
+        log_write(LOG_LEVEL_FATAL, "cannot log");
+        return false;
+    }
+    if (arguments->takes_over && listeners_find_other(config)) {
+        log_write(LOG_LEVEL_FATAL, "taking over from a running process (-R) is not supported: stop it first");
+        return false;
+    }
+    if (!process_check_pidfile(config->pidfile))
+        return false;
+    if (arguments->is_daemon) {
+        if (!process_daemonise())
+            return false;
+        logging_detach_stderr();
+    }
+    process_raise_descriptors(config);
+    return true;
+}
+
+static int count_workers(const struct config *config)
+{
+    enum { AUTO_MAX = 8 };
+    if (config->workers > 0)
+        return config->workers < WORKERS_MAX ? config->workers : WORKERS_MAX;
+    cpu_set_t cpus;
+    int count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    return count < AUTO_MAX ? count : AUTO_MAX;
+}
+
+static void on_console_arrived(void *owner, struct console_client *console)
 {
     struct control *control = owner;
     admin_console_arrived(control->admin, console);
 }
 
-static void console_cancelled(void *owner, uint32_t pid, const uint8_t *key, size_t key_len)
+static void on_console_cancelled(void *owner, uint32_t pid, const uint8_t *key, size_t key_len)
 {
     struct control *control = owner;
     admin_console_cancelled(control->admin, pid, key, key_len);
 }
 
-/* ---- a new configuration: RELOAD and SET ---- */
-static void answer_change(struct control *control, const char *error)
+static const struct config *current_config(void *owner)
 {
-    admin_done *done = control->change_done;
-    control->change_done = NULL;
-    if (done != NULL)
-        done(control->change_ctx, error);
+    const struct control *control = owner;
+    return control->config;
 }
 
-static void change_is_in_force(void *owner)
+static void start_workers(struct control *control)
 {
-    struct control *control = owner;
-    config_free(control->former);
-    control->former = NULL;
-    control->changing = false;
-    process_notify("READY=1");
-    answer_change(control, NULL);
+    struct workers_setup setup = {
+        .count = count_workers(control->config),
+        .control = control->loop,
+        .config = control->config,
+        .console_arrived = on_console_arrived,
+        .console_cancelled = on_console_cancelled,
+        .owner = control,
+    };
+    control->workers = workers_start(&setup);
+    struct admin_hooks hooks = {
+        .config = current_config,
+        .reload = changes_reload,
+        .set = changes_set,
+        .shut_down = shutdown_begin,
+        .is_shutting_down = shutdown_has_begun,
+        .owner = control,
+    };
+    control->admin = admin_new(control->loop, control->workers, &hooks);
 }
 
-static void put_in_force(struct control *control, struct config *fresh, admin_done *done, void *ctx)
-{
-    config_keep_start_only(fresh, control->config);
-    control->former = control->config;
-    control->config = fresh;
-    control->changing = true;
-    control->change_done = done;
-    control->change_ctx = ctx;
-    logging_configure(fresh, control->arguments->quiet || control->arguments->daemon, control->arguments->verbose);
-    workers_set_config(control->workers, fresh, change_is_in_force, control);
-}
+/* ---- signals ---- */
 
-static void log_lines(enum log_level level, struct buf *lines)
-{
-    const char *text = buf_text(lines);
-    while (*text) {
-        size_t len = strcspn(text, "\n");
-        log_write(level, "%.*s", (int)len, text);
-        text += len + (text[len] == '\n');
-    }
-}
-
-static struct config *load(const char *path)
-{
-    struct buf errors = {0}, warnings = {0};
-    struct config *config = config_load(path, &errors, &warnings);
-    log_lines(LOG_LEVEL_WARNING, &warnings);
-    log_lines(LOG_LEVEL_ERROR, &errors);
-    buf_deinit(&errors);
-    buf_deinit(&warnings);
-    return config;
-}
-
-static void reload(void *owner, admin_done *done, void *ctx)
-{
-    struct control *control = owner;
-    if (control->changing) {
-        if (done != NULL)
-            done(ctx, "another change of the configuration is under way");
-        return;
-    }
-    log_write(LOG_LEVEL_LOG, "reloading configuration");
-    const char *path = control->config->conffile ? control->config->conffile : control->arguments->config_path;
-    struct config *fresh = load(path);
-    if (fresh == NULL) {
-        log_write(LOG_LEVEL_ERROR, "RELOAD failed, the configuration in force stays as it is");
-        if (done != NULL)
-            done(ctx, "RELOAD failed, see logs for additional details");
-        return;
-    }
-    process_notify("RELOADING=1");
-    put_in_force(control, fresh, done, ctx);
-}
-
-static void set(void *owner, const char *key, const char *value, admin_done *done, void *ctx)
-{
-    struct control *control = owner;
-    char *error = NULL;
-    struct config *fresh = control->changing ? NULL : config_set(control->config, key, value, &error);
-    if (fresh != NULL) {
-        put_in_force(control, fresh, done, ctx);
-        return;
-    }
-    log_write(LOG_LEVEL_WARNING, "SET %s: %s", key, error ? error : "another change is under way");
-    done(ctx, error ? error : "another change of the configuration is under way");
-    mem_free(error);
-}
-
-static const struct config *config_in_force(void *owner)
-{
-    return ((struct control *)owner)->config;
-}
-
-/* ---- the end ---- */
-static void ignore_answer(struct ask *ask, void *owner)
+static void on_told(struct ask *ask, void *owner)
 {
     (void)ask;
     (void)owner;
 }
 
-static void ask_all(struct control *control, enum ask_kind kind, const char *text)
+static void on_hangup(void *owner, int signum)
 {
-    workers_ask(control->workers, kind, NULL, text, 0, ignore_answer, control);
+    (void)signum;
+    log_write(LOG_LEVEL_LOG, "got SIGHUP, re-reading config");
+    changes_reload(owner, NULL, NULL);
 }
 
-static void watch_shutdown(struct timer *timer)
+static void on_terminate(void *owner, int signum)
 {
-    struct control *control = LIST_ENTRY(timer, struct control, watch);
-    struct broker_counts counts;
-    broker_process_count(workers_broker(control->workers), &counts);
-    bool over = control->shutting_down == SHUTDOWN_FOR_SERVERS ? counts.total == 0 : counts.clients == 0;
-    if (over)
-        loop_stop(control->loop);
-    else
-        timer_start(control->loop, timer, loop_now(control->loop) + WATCH_PERIOD, watch_shutdown);
+    const struct control *control = owner;
+    const char *name = signum == SIGTERM ? "SIGTERM" : "SIGINT";
+    if (control->phase != RUNNING) {
+        log_write(LOG_LEVEL_LOG, "got %s while shutting down, exiting at once", name);
+        shutdown_begin(owner, ADMIN_SHUTDOWN_NOW);
+    } else if (signum == SIGTERM) {
+        log_write(LOG_LEVEL_LOG, "got %s, shutting down, waiting for all clients to disconnect", name);
+        shutdown_begin(owner, ADMIN_SHUTDOWN_CLIENTS);
+    } else {
+        log_write(LOG_LEVEL_LOG, "got %s, shutting down, waiting for all servers connections to be released", name);
+        shutdown_begin(owner, ADMIN_SHUTDOWN_SERVERS);
+    }
 }
 
-static void shut_down(void *owner, enum admin_shutdown how)
+static void on_quit(void *owner, int signum)
+{
+    (void)signum;
+    log_write(LOG_LEVEL_LOG, "got SIGQUIT, exiting at once");
+    shutdown_begin(owner, ADMIN_SHUTDOWN_NOW);
+}
+
+static void on_pause(void *owner, int signum)
 {
     struct control *control = owner;
-    process_notify("STOPPING=1");
-    if (how == ADMIN_SHUTDOWN_NOW) {
-        loop_stop(control->loop);
+    (void)signum;
+    log_write(LOG_LEVEL_LOG, "got SIGUSR1, pausing all activity");
+    workers_ask(control->workers, ASK_PAUSE, NULL, NULL, 0, on_told, NULL);
+}
+
+static void on_resume(void *owner, int signum)
+{
+    struct control *control = owner;
+    (void)signum;
+    if (control->phase != RUNNING) {
+        log_write(LOG_LEVEL_LOG, "got SIGUSR2 while shutting down, ignoring");
         return;
     }
-    listeners_close_tcp(&control->listeners);
-    ask_all(control, ASK_CLIENTS_ONLY, "pooler is shutting down");
-    if (how == ADMIN_SHUTDOWN_SERVERS) {
-        ask_all(control, ASK_PAUSE, NULL);
-        ask_all(control, ASK_DROP_WAITING, "server shutting down");
-    }
-    control->shutting_down = how == ADMIN_SHUTDOWN_SERVERS ? SHUTDOWN_FOR_SERVERS : SHUTDOWN_FOR_CLIENTS;
-    timer_start(control->loop, &control->watch, loop_now(control->loop) + WATCH_PERIOD, watch_shutdown);
+    log_write(LOG_LEVEL_LOG, "got SIGUSR2, continuing from PAUSE");
+    workers_ask(control->workers, ASK_RESUME, NULL, NULL, 0, on_told, NULL);
 }
 
-static bool is_shutting_down(void *owner)
+static void watch_signals(struct control *control)
 {
-    return ((struct control *)owner)->shutting_down != SHUTDOWN_NONE;
+    net_on_signal(control->loop, SIGHUP, on_hangup, control);
+    net_on_signal(control->loop, SIGTERM, on_terminate, control);
+    net_on_signal(control->loop, SIGINT, on_terminate, control);
+    net_on_signal(control->loop, SIGQUIT, on_quit, control);
+    net_on_signal(control->loop, SIGUSR1, on_pause, control);
+    net_on_signal(control->loop, SIGUSR2, on_resume, control);
 }
 
-/* ---- signals ---- */
-static void on_signal(void *owner, int signum)
-{
-    struct control *control = owner;
-    bool ending = is_shutting_down(control);
-    switch (signum) {
-    case SIGHUP:
-        log_write(LOG_LEVEL_LOG, "got SIGHUP, re-reading config");
-        reload(control, NULL, NULL);
-        break;
-    case SIGINT:
-        log_write(LOG_LEVEL_LOG, ending ? "got SIGINT while shutting down, fast exit"
-                                        : "got SIGINT, shutting down, waiting for all servers connections to be "
-                                          "released");
-        shut_down(control, ending ? ADMIN_SHUTDOWN_NOW : ADMIN_SHUTDOWN_SERVERS);
-        break;
-    case SIGTERM:
-        log_write(LOG_LEVEL_LOG, ending ? "got SIGTERM while shutting down, fast exit"
-                                        : "got SIGTERM, shutting down, waiting for all clients disconnect");
-        shut_down(control, ending ? ADMIN_SHUTDOWN_NOW : ADMIN_SHUTDOWN_CLIENTS);
-        break;
-    case SIGQUIT:
-        log_write(LOG_LEVEL_LOG, "got SIGQUIT, fast exit");
-        shut_down(control, ADMIN_SHUTDOWN_NOW);
-        break;
-    case SIGUSR1:
-        log_write(LOG_LEVEL_LOG, "got SIGUSR1, pausing all activity");
-        if (!ending)
-            ask_all(control, ASK_PAUSE, NULL);
-        break;
-    case SIGUSR2:
-        log_write(LOG_LEVEL_LOG, "got SIGUSR2, continuing from pause");
-        if (!ending)
-            ask_all(control, ASK_RESUME, NULL);
-        break;
-    default:
-        break;
-    }
-}
+/* ---- life ---- */
 
-static void hear_signals(struct control *control)
+bool control_start(struct control *control, const struct arguments *arguments)
 {
-    static const int heard[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
+    *control = (struct control){.arguments = arguments};
+    changes_init(control);
     signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < sizeof heard / sizeof *heard; i++)
-        net_on_signal(control->loop, heard[i], on_signal, control);
-}
-
-/* ---- start and stop ---- */
-static int worker_count(const struct config *config)
-{
-    enum { AUTO_MAX = 8 };
-    if (config->workers > 0)
-        return config->workers;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return processors < 1 ? 1 : processors > AUTO_MAX ? AUTO_MAX : (int)processors;
-}
-
-static void start(struct control *control)
-{
-    struct workers_setup setup = {
-        .count = worker_count(control->config),
-        .control = control->loop,
-        .config = control->config,
-        .console_arrived = console_arrived,
-        .console_cancelled = console_cancelled,
-        .owner = control,
-    };
-    control->workers = workers_start(&setup);
-    struct admin_hooks hooks = {
-        .config = config_in_force,
-        .reload = reload,
-        .set = set,
-        .shut_down = shut_down,
-        .is_shutting_down = is_shutting_down,
-        .owner = control,
-    };
-    control->admin = admin_new(control->loop, control->workers, &hooks);
+    logging_begin(arguments->is_quiet);
+    log_set_verbosity(arguments->verbose);
+    if (!prepare_process(control))
+        goto err;
+    control->loop = loop_new();
+    if (control->loop == NULL) {
+        log_write(LOG_LEVEL_FATAL, "could not make an event loop: no descriptors left?");
+        goto err;
+    }
+    if (is_set(control->config->resolv_conf))
+        net_resolve_conf(control->loop, control->config->resolv_conf);
+    watch_signals(control); /* heard from control_run() on */
+    if (!listeners_open(control) || !process_write_pidfile(control->config->pidfile))
+        goto err;
+    control->pidfile_is_ours = true;
+    start_workers(control);
     struct net_versions versions;
     net_versions(&versions);
-    log_write(LOG_LEVEL_LOG, "process up: %s, libuv %s, adns: c-ares %s, tls: %s", ADMIN_VERSION, versions.event,
+    log_write(LOG_LEVEL_LOG, "process up: " ADMIN_VERSION ", libuv %s, adns: c-ares %s, tls: %s", versions.event,
               versions.dns, versions.tls);
     process_notify("READY=1");
+    return true;
+
+err:
+    control_stop(control);
+    return false;
 }
 
-static void stop(struct control *control)
+void control_run(struct control *control)
 {
-    timer_stop(&control->watch);
-    listeners_close(&control->listeners);
-    admin_close(control->admin);
-    workers_stop(control->workers);
-    loop_free(control->loop);
-    admin_free(control->admin);
-    process_remove_pidfile(control->config->pidfile);
-    config_free(control->former);
+    loop_run(control->loop);
 }
 
-int control_run(const struct arguments *arguments, struct config *config)
+void control_stop(struct control *control)
 {
-    struct control control = {.arguments = arguments, .config = config, .loop = loop_new()};
-    int exit_code = 1;
-    if (config->resolv_conf != NULL && *config->resolv_conf)
-        net_resolve_conf(control.loop, config->resolv_conf);
-    hear_signals(&control);
-    if (!listeners_open(&control.listeners, control.loop, config, accepted, &control))
-        goto err_before_listeners;
-    process_raise_descriptors(config, control.listeners.tcp_count + 1);
-    if (!process_write_pidfile(config->pidfile))
-        goto err_after_listeners;
-    start(&control);
-    loop_run(control.loop);
-    stop(&control);
-    config = control.config;
-    exit_code = 0;
-    goto out;
-
-err_after_listeners:
-    listeners_close(&control.listeners);
-err_before_listeners:
-    loop_free(control.loop);
-out:
-    config_free(config);
-    return exit_code;
+    control->phase = STOPPING;
+    if (control->loop != NULL) {
+        listeners_close_all(control);
+        if (control->workers != NULL) {
+            admin_close(control->admin);
+            workers_stop(control->workers);
+        }
+        loop_free(control->loop);
+    }
+    if (control->admin != NULL)
+        admin_free(control->admin);
+    changes_free(control);
+    if (control->pidfile_is_ours)
+        process_remove_pidfile(control->config->pidfile);
+    config_free(control->config);
+    logging_end();
 }
