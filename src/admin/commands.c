@@ -15,6 +15,10 @@ struct admin_command {
     const char *help; /* the line in SHOW HELP */
 };
 
+static void refuse_unknown(struct console *console, const struct command *command);
+static void run_help(struct console *console, const struct command *command);
+static void run_fake_show(struct console *console, const struct command *command);
+
 /* ---- settings that drivers ask for, about a server that is not there ---- */
 
 static const struct {
@@ -33,6 +37,7 @@ static const struct {
     FAKE("standard_conforming_strings", "on"),
     FAKE("datestyle", "ISO"),
     FAKE("timezone", "GMT"),
+    FAKE("extra_float_digits", "1"),
 #undef FAKE
 };
 enum { FAKE_SETTINGS = sizeof fake_settings / sizeof *fake_settings };
@@ -40,8 +45,8 @@ enum { FAKE_SETTINGS = sizeof fake_settings / sizeof *fake_settings };
     {                                                                                                                  \
         .columns = &fake_settings[i].column, .column_count = 1, .row_size = sizeof(struct text_row)                    \
     }
-static const struct admin_table fake_tables[] = {FAKE_TABLE(0), FAKE_TABLE(1), FAKE_TABLE(2), FAKE_TABLE(3),
-                                                 FAKE_TABLE(4)};
+static const struct admin_table fake_tables[] = {FAKE_TABLE(0), FAKE_TABLE(1), FAKE_TABLE(2),
+                                                 FAKE_TABLE(3), FAKE_TABLE(4), FAKE_TABLE(5)};
 _Static_assert(sizeof fake_tables / sizeof *fake_tables == FAKE_SETTINGS, "a table for each");
 
 /* Its number, or -1. */
@@ -90,18 +95,16 @@ static void on_set(void *ctx, const char *error)
 
 static void run_set(struct console *console, const struct command *command)
 {
-    if (find_fake_setting(command->argument) >= 0) {
-        conversation_notice(&console->talk, "SET ignored", NULL);
-        console_complete(console, "SET");
-        return;
-    }
-    if (console->client->right < CONSOLE_ADMIN) {
-        console_refuse(console, "admin access needed");
-        return;
-    }
     const struct admin_hooks *hooks = &console->admin->hooks;
     console->awaited++;
     hooks->set(hooks->owner, command->argument, command->value, on_set, console);
+}
+
+static void run_fake_set(struct console *console, const struct command *command)
+{
+    (void)command;
+    conversation_notice(&console->talk, "SET ignored", NULL);
+    console_complete(console, "SET");
 }
 
 static void run_shutdown(struct console *console, const struct command *command)
@@ -117,7 +120,7 @@ static void run_shutdown(struct console *console, const struct command *command)
     } else if (strcasecmp(command->argument, "WAIT_FOR_CLIENTS") == 0) {
         how = ADMIN_SHUTDOWN_CLIENTS;
     } else {
-        refuse_invalid(console, command);
+        refuse_unknown(console, command);
         return;
     }
     if (hooks->is_shutting_down(hooks->owner)) {
@@ -130,10 +133,9 @@ static void run_shutdown(struct console *console, const struct command *command)
 
 /* ---- the table ---- */
 
-/* SET is checked inside: what is ignored may be said by everybody. */
 static const struct admin_command commands[] = {
     {"SHOW", CONSOLE_STATS, TAKES_ARGUMENT, run_show, NULL},
-    {"SET", CONSOLE_STATS, TAKES_ARGUMENT, run_set, "SET key = arg"},
+    {"SET", CONSOLE_ADMIN, TAKES_ARGUMENT, run_set, "SET key = arg"},
     {"RELOAD", CONSOLE_ADMIN, TAKES_NOTHING, run_reload, "RELOAD"},
     {"PAUSE", CONSOLE_ADMIN, TAKES_OPTION, run_pause, "PAUSE [<db>]"},
     {"RESUME", CONSOLE_ADMIN, TAKES_OPTION, run_resume, "RESUME [<db>]"},
@@ -141,6 +143,21 @@ static const struct admin_command commands[] = {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
+/* The same words about settings that are nobody's, and the usage. */
+static const struct admin_command show_help = {"SHOW", CONSOLE_STATS, TAKES_ARGUMENT, run_help, NULL};
+static const struct admin_command show_fake = {"SHOW", CONSOLE_STATS, TAKES_ARGUMENT, run_fake_show, NULL};
+static const struct admin_command set_fake = {"SET", CONSOLE_STATS, TAKES_ARGUMENT, run_fake_set, NULL};
+
+static const struct admin_command *find_show(const struct admin_command *show, const char *what)
+{
+    if (strcasecmp(what, "HELP") == 0)
+        return &show_help;
+    if (find_fake_setting(what) >= 0)
+        return &show_fake;
+    return show_find(what) != NULL ? show : NULL;
+}
+
+/* NULL: there is no such command. */
 static const struct admin_command *find_command(const struct command *command)
 {
     for (int i = 0; command->is_valid && i < COMMANDS; i++) {
@@ -148,12 +165,24 @@ static const struct admin_command *find_command(const struct command *command)
         if (strcmp(known->word, command->word) != 0)
             continue;
         bool fits = command->argument != NULL ? known->takes != TAKES_NOTHING : known->takes != TAKES_ARGUMENT;
-        return fits ? known : NULL;
+        if (!fits)
+            return NULL;
+        if (known->run == run_show)
+            return find_show(known, command->argument);
+        return known->run == run_set && find_fake_setting(command->argument) >= 0 ? &set_fake : known;
     }
     return NULL;
 }
 
-void refuse_invalid(struct console *console, const struct command *command)
+enum command_verdict command_judge(const struct command *command, enum console_right right)
+{
+    const struct admin_command *known = find_command(command);
+    if (known == NULL)
+        return COMMAND_UNKNOWN;
+    return right < known->right ? COMMAND_DENIED : COMMAND_ALLOWED;
+}
+
+static void refuse_unknown(struct console *console, const struct command *command)
 {
     enum { QUOTED_MAX = 300 }; /* bytes of the command in the message */
     int len = (int)strnlen(command->text, QUOTED_MAX);
@@ -164,8 +193,9 @@ void refuse_invalid(struct console *console, const struct command *command)
     mem_free(message);
 }
 
-static void run_help(struct console *console)
+static void run_help(struct console *console, const struct command *command)
 {
+    (void)command;
     enum { WORDS_PER_LINE = 7 };
     struct buf usage = {0};
     buf_append_str(&usage, "\n\tSHOW HELP");
@@ -179,14 +209,23 @@ static void run_help(struct console *console)
     console_complete(console, "SHOW");
 }
 
-static void run_fake_show(struct console *console, int i)
+static void run_fake_show(struct console *console, const struct command *command)
 {
+    int i = find_fake_setting(command->argument);
     struct result result;
     result_init(&result, &fake_tables[i]);
     ((struct text_row *)result_add(&result))->text = fake_settings[i].value;
     conversation_rows(&console->talk, &result);
     result_deinit(&result);
     console_complete(console, "SHOW");
+}
+
+static void log_command(const struct command *command)
+{
+    if (command->argument != NULL)
+        log_write(LOG_LEVEL_LOG, "%s '%s' command issued", command->word, command->argument);
+    else
+        log_write(LOG_LEVEL_LOG, "%s command issued", command->word);
 }
 
 void command_run(void *owner, const struct command *command)
@@ -200,33 +239,28 @@ void command_run(void *owner, const struct command *command)
     console->request_wall = net_wall_now();
 
     const struct admin_command *known = find_command(command);
-    if (known == NULL) {
-        refuse_invalid(console, command);
-        return;
-    }
-    if (console->client->right < known->right) {
+    switch (command_judge(command, console->client->right)) {
+    case COMMAND_UNKNOWN:
+        refuse_unknown(console, command);
+        break;
+    case COMMAND_DENIED:
         console_refuse(console, "admin access needed");
-        return;
-    }
-    if (known->right == CONSOLE_ADMIN)
-        log_write(LOG_LEVEL_LOG, "%s command issued", command->text);
-    if (known->run == run_show && strcasecmp(command->argument, "HELP") == 0)
-        run_help(console);
-    else if (known->run == run_show && find_fake_setting(command->argument) >= 0)
-        run_fake_show(console, find_fake_setting(command->argument));
-    else
+        break;
+    case COMMAND_ALLOWED:
+        if (known->right == CONSOLE_ADMIN)
+            log_command(command);
         known->run(console, command);
+        break;
+    }
 }
 
 const struct admin_table *command_describe(void *owner, const struct command *command)
 {
     (void)owner;
     const struct admin_command *known = find_command(command);
-    if (known == NULL || known->run != run_show)
-        return NULL;
-    int fake = find_fake_setting(command->argument);
-    if (fake >= 0)
-        return &fake_tables[fake];
-    const struct admin_show *show = show_find(command->argument);
-    return show != NULL ? show->table : NULL;
+    if (known != NULL && known->run == run_show)
+        return show_find(command->argument)->table;
+    if (known != NULL && known->run == run_fake_show)
+        return &fake_tables[find_fake_setting(command->argument)];
+    return NULL;
 }

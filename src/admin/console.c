@@ -22,17 +22,21 @@ static const struct {
     {"is_superuser", "on"},
 };
 
-static void free_console(struct console *console)
+static void free_client(struct console_client *client)
 {
-    list_remove(&console->link);
-    conversation_deinit(&console->talk);
-    struct console_client *client = console->client;
     mem_free(client->user);
     mem_free(client->database);
     mem_free(client->application_name);
     buf_deinit(&client->unread);
     mem_wipe(client->cancel_key, sizeof client->cancel_key);
     mem_free(client);
+}
+
+static void free_console(struct console *console)
+{
+    list_remove(&console->link);
+    conversation_deinit(&console->talk);
+    free_client(console->client);
     mem_free(console);
 }
 
@@ -162,6 +166,11 @@ static void append_welcome(struct buf *out, const struct console_client *client)
 
 void console_open(struct admin *admin, struct console_client *client)
 {
+    if (admin->is_closed) { /* it was on its way */
+        stream_close(client->stream, NULL);
+        free_client(client);
+        return;
+    }
     struct console *console = mem_zalloc(sizeof *console);
     console->admin = admin;
     console->client = client;

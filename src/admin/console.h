@@ -68,9 +68,10 @@ void consoles_free(struct admin *admin);
 bool console_awaited(struct console *console);
 
 /* ---- what commands do: commands.c, pause.c and shows.c ---- */
+enum command_verdict { COMMAND_UNKNOWN, COMMAND_DENIED, COMMAND_ALLOWED };
+enum command_verdict command_judge(const struct command *command, enum console_right right); /* pure */
 void command_run(void *console, const struct command *command);
 const struct admin_table *command_describe(void *console, const struct command *command);
-void refuse_invalid(struct console *console, const struct command *command);
 
 void run_pause(struct console *console, const struct command *command);
 void run_resume(struct console *console, const struct command *command);
@@ -102,6 +103,7 @@ void show_sockets(struct admin *admin, const struct ask *ask, struct result *out
 void show_active_sockets(struct admin *admin, const struct ask *ask, struct result *out);
 void show_stats(struct admin *admin, const struct ask *ask, struct result *out); /* totals and averages of any table */
 void show_totals(struct admin *admin, const struct ask *ask, struct result *out);
+void show_counters(struct admin *admin, const struct ask *ask, struct result *out);
 void show_lists(struct admin *admin, const struct ask *ask, struct result *out);
 void show_users(struct admin *admin, const struct ask *ask, struct result *out);
 void show_peers(struct admin *admin, const struct ask *ask, struct result *out);

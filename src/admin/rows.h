@@ -69,7 +69,7 @@ struct peer_row {
 };
 
 extern const struct admin_table version_table, state_table, config_table, databases_table, pools_table, sockets_table,
-    clients_table, stats_table, stats_totals_table, stats_averages_table, totals_table, lists_table, users_table,
-    peers_table;
+    clients_table, stats_table, stats_totals_table, stats_averages_table, totals_table, counters_table, lists_table,
+    users_table, peers_table;
 
 #endif

@@ -19,6 +19,7 @@ const struct admin_show shows[] = {
     {"STATS_TOTALS", &stats_totals_table, ASK_STATS, show_stats, "Totals per database."},
     {"STATS_AVERAGES", &stats_averages_table, ASK_STATS, show_stats, "Averages per database."},
     {"TOTALS", &totals_table, ASK_STATS, show_totals, "Totals and averages over all databases."},
+    {"COUNTERS", &counters_table, ASK_STATS, show_counters, "What PgBouncer does not count, over all databases."},
     {"VERSION", &version_table, SHOW_ASKS_NOTHING, show_version, "What we are."},
 };
 const int show_count = sizeof shows / sizeof *shows;
@@ -52,9 +53,8 @@ static void on_answered(struct ask *ask, void *owner)
 void run_show(struct console *console, const struct command *command)
 {
     const struct admin_show *show = show_find(command->argument);
-    if (show == NULL) {
-        refuse_invalid(console, command);
-    } else if (show->ask == SHOW_ASKS_NOTHING) {
+    assert(show != NULL); /* find_command() has looked */
+    if (show->ask == SHOW_ASKS_NOTHING) {
         answer(console, NULL);
     } else {
         console->awaited++;

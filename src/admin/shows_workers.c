@@ -321,17 +321,33 @@ static void add_totals(struct result *out, bool is_total, const struct stats_con
     }
 }
 
-void show_totals(struct admin *admin, const struct ask *ask, struct result *out)
+static void sum_all(const struct admin *admin, const struct ask *ask, struct stats *out)
 {
     int count;
     struct database_view *databases = totals_of(admin, ask, &count);
-    struct stats all = {0};
+    *out = (struct stats){0};
     for (int i = 0; i < count; i++)
-        stats_add(&all, &databases[i].totals);
+        stats_add(out, &databases[i].totals);
     mem_free(databases);
+}
+
+void show_totals(struct admin *admin, const struct ask *ask, struct result *out)
+{
+    struct stats all;
+    sum_all(admin, ask, &all);
     struct stats_console total, average;
     take_totals(&total, &all);
     stats_average(&admin->averages.all, &all, loop_now(admin->loop), &average);
     add_totals(out, true, &total);
     add_totals(out, false, &average);
+}
+
+void show_counters(struct admin *admin, const struct ask *ask, struct result *out)
+{
+    struct stats all;
+    sum_all(admin, ask, &all);
+    for (int i = STATS_CONSOLE_COUNTERS; i < STATS_COUNTERS; i++) {
+        struct total_row *row = result_add(out);
+        *row = (struct total_row){stats_counters[i].field, stats_value(&all, &stats_counters[i])};
+    }
 }

@@ -155,6 +155,12 @@ static const struct admin_column totals_columns[] = {
 };
 const struct admin_table totals_table = TABLE(total_row, totals_columns);
 
+static const struct admin_column counter_columns[] = {
+    TEXT(total_row, name, "what is counted"),
+    {"value", COL_NUMERIC, offsetof(struct total_row, value), "since the start, over all databases", false},
+};
+const struct admin_table counters_table = TABLE(total_row, counter_columns);
+
 static const struct admin_column list_columns[] = {
     TEXT(count_row, list, "kind of thing"),
     INT(count_row, items, "how many there are"),

@@ -5,6 +5,8 @@
 #include "worker/types.h"
 
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct login {
     struct timer timer; /* over everything until the welcome */
@@ -16,7 +18,8 @@ struct login {
     struct buf options;
     char *values[TRACKED_MAX]; /* of tracked parameters, as the client wants them */
     bool asked_tls, asked_gss, is_console, working, welcome_due;
-    bool started; /* the startup message is read */
+    bool started;  /* the startup message is read */
+    bool is_owner; /* the system user who runs this process: no password on the console */
 };
 
 static bool is_console_name(const char *database)
@@ -156,9 +159,26 @@ static bool take_parameters(struct client *client, const struct startup *s)
 
 static void login_answered(struct client *client, enum auth_answer answer, struct buf *out);
 
+static void granted(struct client *client);
+
+/* PgBouncer's rule: user pgbouncer of its console, over the Unix socket, from a process of our own system user. */
+static bool is_owner(const struct client *client)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    return client->login->is_console && strcmp(client->login->user, "pgbouncer") == 0 &&
+           address_is_local(stream_peer(client->stream)) &&
+           getsockopt(stream_fd(client->stream), SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+}
+
 static void begin_auth(struct client *client)
 {
     struct login *login = client->login;
+    login->is_owner = is_owner(client);
+    if (login->is_owner) {
+        granted(client);
+        return;
+    }
     struct worker *worker = client->worker;
     const struct config *c = worker->config;
     const struct config_user *user = config_find_user(c, login->user);
@@ -486,11 +506,14 @@ static void to_console(struct client *client)
 {
     struct worker *worker = client->worker;
     struct login *login = client->login;
-    enum console_right right = right_of(worker->config, login->user);
+    enum console_right right = login->is_owner ? CONSOLE_ADMIN : right_of(worker->config, login->user);
     if (right == CONSOLE_NOBODY) {
         client_fatal(client, CLOSE_LOGIN_NOT_ALLOWED);
         return;
     }
+    if (worker->config->log_connections)
+        client_log(client, LOG_LEVEL_LOG, "login attempt: db=%s user=%s tls=no replication=no", login->database,
+                   login->user);
     struct console_move *move = mem_zalloc(sizeof *move);
     move->all = worker->all;
     move->console = (struct console_client){
