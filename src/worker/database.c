@@ -139,11 +139,13 @@ static void mark_old(struct worker_pool *pool)
 
 static void drop_clients(struct worker *worker, const struct database *database)
 {
+    link_hold_freed(worker);
     LIST_FOREACH_SAFE (&worker->clients, it, after) {
         struct client *client = LIST_ENTRY(it, struct client, link);
         if (client->pool != NULL && client->pool->database == database && client->state != CLIENT_CLOSING)
             client_fatal(client, CLOSE_DATABASE_REMOVED);
     }
+    link_hand_on_freed(worker);
 }
 
 static void swap_database(struct worker *worker, struct database *database, const struct config *config)

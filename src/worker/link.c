@@ -232,6 +232,22 @@ static void hand_on(struct backend *backend, bool arrived)
     }
 }
 
+void link_hold_freed(struct worker *worker)
+{
+    assert(!worker->freeing);
+    worker->freeing = true;
+}
+
+void link_hand_on_freed(struct worker *worker)
+{
+    while (!list_is_empty(&worker->freed)) {
+        struct backend *next = LIST_ENTRY(worker->freed.next, struct backend, freed);
+        list_remove(&next->freed);
+        hand_on(next, next->arrived);
+    }
+    worker->freeing = false;
+}
+
 static void free_backend(struct backend *backend, bool arrived)
 {
     struct worker *worker = backend->worker;
@@ -240,13 +256,8 @@ static void free_backend(struct backend *backend, bool arrived)
     list_push_back(&worker->freed, &backend->freed);
     if (worker->freeing)
         return;
-    worker->freeing = true;
-    while (!list_is_empty(&worker->freed)) {
-        struct backend *next = LIST_ENTRY(worker->freed.next, struct backend, freed);
-        list_remove(&next->freed);
-        hand_on(next, next->arrived);
-    }
-    worker->freeing = false;
+    link_hold_freed(worker);
+    link_hand_on_freed(worker);
 }
 
 void link_backend_free(struct backend *backend)
@@ -281,7 +292,7 @@ void link_release(struct backend *backend)
     if (discard || backend->member.old)
         backend_close(backend, CLOSE_BACKEND_OLD);
     else if (c->server_reset_query_always && *c->server_reset_query)
-        backend_hidden_query(backend, c->server_reset_query);
+        backend_reset(backend);
     else
         link_backend_free(backend);
 }
@@ -318,7 +329,7 @@ void link_farewell(struct client *client)
         if (backend->member.old)
             backend_close(backend, CLOSE_BACKEND_OLD);
         else if ((was_session || c->server_reset_query_always) && *c->server_reset_query)
-            backend_hidden_query(backend, c->server_reset_query);
+            backend_reset(backend);
         else
             link_backend_free(backend);
         break;

@@ -82,6 +82,7 @@ static void end_overdue(struct worker *worker, usec now)
 {
     if (!has_timeouts(worker))
         return;
+    link_hold_freed(worker);
     LIST_FOREACH_SAFE (&worker->clients, it, after) {
         struct client *client = LIST_ENTRY(it, struct client, link);
         if (client->state != CLIENT_RELAY)
@@ -90,6 +91,7 @@ static void end_overdue(struct worker *worker, usec now)
         if (reason != CLOSE_QUIETLY)
             client_fatal(client, reason);
     }
+    link_hand_on_freed(worker);
 }
 
 static void notify_waiting(struct worker_pool *pool, usec now)

@@ -127,6 +127,8 @@ struct backend {
     bool live;        /* the broker knows it as connected */
     bool arrived;     /* in worker.freed: from another worker */
     bool needs_reset; /* server_reset_query comes behind the hidden query under way */
+    bool resetting;   /* the hidden query under way is server_reset_query */
+    bool signalled;   /* a cancel has been sent during the hidden query under way, and may hit the next one */
     bool lost;        /* its end was seen, or it is not to be trusted: close, do not talk to it */
     bool reading_paused;
     bool working;   /* a job is under way: memory must stay */
@@ -235,8 +237,14 @@ void link_release(struct backend *backend);         /* the verdict said so */
 void link_farewell(struct client *client);          /* the client goes: what becomes of its backend */
 void link_backend_free(struct backend *backend);    /* clean and linked to nobody: whoever may have it */
 void link_backend_arrived(struct backend *backend); /* the same, for one that another worker gave */
-void link_withdraw(struct client *client);          /* leaves the queue, if it is in one */
-void link_cancel_waiting(struct client *client);    /* one that queues for its query */
+/*
+ * Around a walk over clients that ends some of them: without it the backend of one would serve another, who may end
+ * at that and be the walk's next.
+ */
+void link_hold_freed(struct worker *worker);
+void link_hand_on_freed(struct worker *worker);
+void link_withdraw(struct client *client);       /* leaves the queue, if it is in one */
+void link_cancel_waiting(struct client *client); /* one that queues for its query */
 void link_orders(struct worker *worker, const struct broker_orders *orders);
 void link_kick_waiting(struct worker *worker, struct broker_pool *shared, const char *sqlstate, const char *text);
 
@@ -245,6 +253,7 @@ void backend_close(struct backend *backend, enum close_reason reason);
 void backend_close_words(struct backend *backend, enum close_reason reason, const char *words);
 void backend_drop(struct backend *backend); /* whatever it is doing: the process ends */
 void backend_hidden_query(struct backend *backend, const char *sql);
+void backend_reset(struct backend *backend); /* server_reset_query, which is not empty */
 void backend_hidden_done(struct backend *backend);
 void backend_move(struct backend *backend, struct worker *to);
 void backend_readable(void *owner);

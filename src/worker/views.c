@@ -230,6 +230,7 @@ static void reconnect(struct worker *worker, const char *name)
 static int drop_clients(struct worker *worker, const struct ask *ask, const char *text)
 {
     int dropped = 0;
+    link_hold_freed(worker);
     LIST_FOREACH_SAFE (&worker->clients, it, after) {
         struct client *client = LIST_ENTRY(it, struct client, link);
         if (client->pool == NULL || !is_meant(client->pool->database, ask->name))
@@ -241,6 +242,7 @@ static int drop_clients(struct worker *worker, const struct ask *ask, const char
         client_fatal_words(client, CLOSE_DROPPED_BY_ADMIN, NULL, text);
         dropped++;
     }
+    link_hand_on_freed(worker);
     return dropped;
 }
 
