@@ -145,9 +145,16 @@ void backend_readable(void *owner)
 void backend_hidden_query(struct backend *backend, const char *sql)
 {
     backend->phase = BACKEND_HIDDEN;
+    backend->resetting = false;
     backend->pool->database->stats.resets++;
     backend_state_hidden_query(&backend->state, sql, &backend->worker->to_backend);
     relay_flush_backend(backend);
+}
+
+void backend_reset(struct backend *backend)
+{
+    backend_hidden_query(backend, backend->worker->config->server_reset_query);
+    backend->resetting = true;
 }
 
 void backend_hidden_done(struct backend *backend)
@@ -155,13 +162,19 @@ void backend_hidden_done(struct backend *backend)
     const struct config *c = backend->worker->config;
     if (backend->state.hidden_failed && strncmp(backend->state.hidden_error, SQLSTATE_QUERY_CANCELED, 5) != 0)
         backend_log(backend, LOG_LEVEL_WARNING, "query of ours failed: %s", backend->state.hidden_error);
-    if (!backend_state_is_clean(&backend->state)) {
+    /* Without a reset, cancelled or refused, the next client would inherit what the last one set. */
+    if (!backend_state_is_clean(&backend->state) || (backend->resetting && backend->state.hidden_failed)) {
         backend_close(backend, CLOSE_BACKEND_RESET_FAILED);
         return;
     }
     if (backend->needs_reset && *c->server_reset_query) {
         backend->needs_reset = false;
-        backend_hidden_query(backend, c->server_reset_query);
+        backend_reset(backend);
+        return;
+    }
+    if (backend->signalled) {
+        backend->signalled = false;
+        backend_hidden_query(backend, "");
         return;
     }
     link_backend_free(backend);

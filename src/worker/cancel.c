@@ -67,6 +67,8 @@ static void connection_over(struct cancel *cancel)
     list_remove(&cancel->link);
     list_remove(&cancel->here);
     stream_close(cancel->stream, connection_gone);
+    if (backend != NULL && backend->phase == BACKEND_HIDDEN)
+        backend->signalled |= cancel->sent;
     if (backend == NULL || backend->phase != BACKEND_CANCELLED || !list_is_empty(&backend->cancels))
         return;
     if (cancel->sent)
