@@ -1,6 +1,8 @@
 /* What only time brings: ages, timeouts, and the broker's own clockwork. Ten times a second. */
 #include "worker/types.h"
 
+#include <limits.h>
+
 enum { TICK = 100 * 1000 }; /* usec */
 
 static void expire_idle(struct worker_pool *pool, usec now)
@@ -15,12 +17,17 @@ static void expire_idle(struct worker_pool *pool, usec now)
         .keep = config_min_pool_size(c, entry, user),
         .size = config_pool_size(c, entry, user),
     };
+    int most = expiry.size > 0 ? expiry.size + config_reserve_pool_size(c, entry, user) : INT_MAX;
     for (;;) {
         struct broker_counts counts;
         broker_pool_count(worker->all->broker, pool->idle.shared, &counts);
         enum close_reason reason;
         struct pool_member *member =
             pool_expired(&pool->idle, &expiry, counts.total, now, &pool->last_expired, &reason);
+        if (member == NULL && counts.total > most) { /* a reload made the pool smaller */
+            member = pool_longest_idle(&pool->idle);
+            reason = CLOSE_BACKEND_UNWANTED;
+        }
         if (member == NULL)
             return;
         pool_remove(&pool->idle, member);

@@ -159,6 +159,17 @@ static const struct pooler_conversation reloads[] = {
      "reload default_pool_size = 2\n"
      "wait 0.2\n"
      "C2< " ANSWER("b") "\n"},
+    {"a smaller one lets transactions end", 1, "default_pool_size = 2",
+     C1_HAS_B1
+     "C2> Query begin\n"
+     "C2< Complete BEGIN | Ready T\n"
+     "reload default_pool_size = 1\n"
+     "count used 2\n"
+     C1_COMMITS
+     "C2> Query commit\n"
+     "C2< Complete COMMIT | Ready I\n"
+     "wait 0.2\n"
+     "count backends 1\n"},
     {"max_client_conn", 1, "max_client_conn = 1",
      "login C1\n"
      "knock C2\n"
