@@ -62,6 +62,7 @@ class Pooler:
         self.ini = self.dir / "pgpooler.ini"
         self.process = None
         self.allowed = None
+        self.last_words = None
         self.write_config()
 
     def __enter__(self):
@@ -151,6 +152,7 @@ class Pooler:
         """Whatever its state: nothing of it is left behind."""
         if self.process is not None and self.process.is_running():
             self.kill()
+        self.last_words = self.log()
         process.remove_dir(self.dir)
 
     def signal(self, number):
@@ -191,6 +193,9 @@ class Pooler:
         return int(self.show("COUNTERS", name="desync")[0]["value"])
 
     def log(self):
+        """What is in it; after drop(), what was."""
+        if self.last_words is not None:
+            return self.last_words
         return self.process.log() if self.process else ""
 
     def wait_log(self, pattern, timeout=10, after=0):
