@@ -151,20 +151,20 @@ static void skip_command(struct lexer *lexer)
     }
 }
 
-static struct command *add_command(struct script *script)
+static struct command *add_command(struct commands *commands)
 {
-    if (script->count == script->room) {
-        script->room = script->room > 0 ? 2 * script->room : 4;
-        script->commands = mem_realloc(script->commands, (size_t)script->room * sizeof *script->commands);
+    if (commands->count == commands->room) {
+        commands->room = commands->room > 0 ? 2 * commands->room : 4;
+        commands->list = mem_realloc(commands->list, (size_t)commands->room * sizeof *commands->list);
     }
-    struct command *added = &script->commands[script->count++];
+    struct command *added = &commands->list[commands->count++];
     *added = (struct command){0};
     return added;
 }
 
-void script_parse(struct script *out, const char *text)
+void commands_parse(struct commands *out, const char *text)
 {
-    *out = (struct script){0};
+    *out = (struct commands){0};
     struct lexer lexer = {.at = text, .arena = &out->arena};
     for (;;) {
         skip_blanks(&lexer);
@@ -188,9 +188,9 @@ void script_parse(struct script *out, const char *text)
     }
 }
 
-void script_deinit(struct script *script)
+void commands_deinit(struct commands *commands)
 {
-    arena_deinit(&script->arena);
-    mem_free(script->commands);
-    *script = (struct script){0};
+    arena_deinit(&commands->arena);
+    mem_free(commands->list);
+    *commands = (struct commands){0};
 }

@@ -22,13 +22,13 @@ struct command {
     const char *argument; /* of SET: the key. NULL: none */
     const char *value;    /* of SET */
 };
-struct script {
+struct commands {
     struct arena arena;
-    struct command *commands;
+    struct command *list;
     int count, room;
 };
 /* Never fails: what does not parse is a command that is not valid. Comments and empty commands are none at all. */
-void script_parse(struct script *out, const char *text);
-void script_deinit(struct script *script);
+void commands_parse(struct commands *out, const char *text);
+void commands_deinit(struct commands *commands);
 
 #endif

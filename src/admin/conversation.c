@@ -13,19 +13,19 @@ struct prepared {
     struct list link;
     char *name;
     char *text;
-    struct script script; /* at most one command; none: an empty query */
+    struct commands commands; /* at most one command; none: an empty query */
 };
 struct portal {
     struct list link;
     char *name;
-    struct script script;
+    struct commands commands;
     uint16_t *formats; /* per column; NULL: all text */
 };
 
 static void prepared_free(struct prepared *stmt)
 {
     list_remove(&stmt->link);
-    script_deinit(&stmt->script);
+    commands_deinit(&stmt->commands);
     mem_free(stmt->text);
     mem_free(stmt->name);
     mem_free(stmt);
@@ -34,7 +34,7 @@ static void prepared_free(struct prepared *stmt)
 static void portal_free(struct portal *portal)
 {
     list_remove(&portal->link);
-    script_deinit(&portal->script);
+    commands_deinit(&portal->commands);
     mem_free(portal->formats);
     mem_free(portal->name);
     mem_free(portal);
@@ -93,7 +93,7 @@ void conversation_deinit(struct conversation *talk)
     drop_portals(talk);
     LIST_FOREACH_SAFE (&talk->stmts, it, after)
         prepared_free(LIST_ENTRY(it, struct prepared, link));
-    script_deinit(&talk->script);
+    commands_deinit(&talk->commands);
     buf_deinit(&talk->in);
     buf_deinit(&talk->out);
 }
@@ -163,7 +163,7 @@ void conversation_fail(struct conversation *talk, const char *sqlstate, const ch
 {
     send_error(talk, sqlstate, message, detail);
     if (talk->state == CONVERSATION_SIMPLE)
-        talk->next = talk->script.count; /* the rest of the string is not run */
+        talk->next = talk->commands.count; /* the rest of the string is not run */
     else
         talk->is_skipping = true;
     command_ended(talk);
@@ -182,20 +182,20 @@ static void begin_query(struct conversation *talk, const char *text)
 {
     drop_prepared(talk, ""); /* docs PROTOCOL-FLOW-EXT-QUERY: a Query destroys the unnamed ones */
     drop_portal(talk, "");
-    script_parse(&talk->script, text);
+    commands_parse(&talk->commands, text);
     talk->next = 0;
     talk->state = CONVERSATION_SIMPLE;
-    if (talk->script.count == 0)
+    if (talk->commands.count == 0)
         proto_empty(&talk->out, 'I');
 }
 
 static void step_query(struct conversation *talk)
 {
-    if (talk->next < talk->script.count) {
-        run(talk, CONVERSATION_SIMPLE, &talk->script.commands[talk->next++]);
+    if (talk->next < talk->commands.count) {
+        run(talk, CONVERSATION_SIMPLE, &talk->commands.list[talk->next++]);
         return;
     }
-    script_deinit(&talk->script);
+    commands_deinit(&talk->commands);
     talk->state = CONVERSATION_READY;
     proto_ready(&talk->out, 'I');
 }
@@ -223,9 +223,9 @@ static void on_parse(struct conversation *talk, struct reader *body)
         return;
     }
     struct prepared *stmt = mem_zalloc(sizeof *stmt);
-    script_parse(&stmt->script, text);
-    if (stmt->script.count > 1) {
-        script_deinit(&stmt->script);
+    commands_parse(&stmt->commands, text);
+    if (stmt->commands.count > 1) {
+        commands_deinit(&stmt->commands);
         mem_free(stmt);
         refuse(talk, SQLSTATE_SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement");
         return;
@@ -237,9 +237,9 @@ static void on_parse(struct conversation *talk, struct reader *body)
     proto_empty(&talk->out, '1');
 }
 
-static const struct admin_table *table_of(struct conversation *talk, const struct script *script)
+static const struct admin_table *table_of(struct conversation *talk, const struct commands *commands)
 {
-    return script->count > 0 ? talk->describe(talk->owner, &script->commands[0]) : NULL;
+    return commands->count > 0 ? talk->describe(talk->owner, &commands->list[0]) : NULL;
 }
 
 /* Reads the result formats of a Bind. False: refused. *formats is owned by the caller. */
@@ -291,14 +291,14 @@ static void on_bind(struct conversation *talk, struct reader *body)
         refuse_unknown(talk, SQLSTATE_DUPLICATE_PORTAL, "cursor", portal_name, "already exists");
     } else if (talk->portal_count >= CONVERSATION_NAMES_MAX) {
         refuse(talk, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "too many portals on the console");
-    } else if (read_formats(talk, body, table_of(talk, &stmt->script), &formats)) {
+    } else if (read_formats(talk, body, table_of(talk, &stmt->commands), &formats)) {
         if (body->bad) {
             end_with_fatal(talk, "bad packet");
         } else {
             drop_portal(talk, portal_name);
             struct portal *portal = mem_zalloc(sizeof *portal);
             portal->name = mem_strdup(portal_name);
-            script_parse(&portal->script, stmt->text);
+            commands_parse(&portal->commands, stmt->text);
             portal->formats = formats;
             formats = NULL;
             list_push_back(&talk->portals, &portal->link);
@@ -309,9 +309,9 @@ static void on_bind(struct conversation *talk, struct reader *body)
     mem_free(formats);
 }
 
-static void describe(struct conversation *talk, const struct script *script, const uint16_t *formats)
+static void describe(struct conversation *talk, const struct commands *commands, const uint16_t *formats)
 {
-    const struct admin_table *table = table_of(talk, script);
+    const struct admin_table *table = table_of(talk, commands);
     if (table != NULL)
         table_describe(&talk->out, table, formats);
     else
@@ -329,14 +329,14 @@ static void on_describe(struct conversation *talk, char kind, const char *name)
         size_t begin = proto_begin(&talk->out, 't');
         buf_append_u16(&talk->out, 0); /* no parameters */
         proto_end(&talk->out, begin);
-        describe(talk, &stmt->script, NULL);
+        describe(talk, &stmt->commands, NULL);
         return;
     }
     const struct portal *portal = find_portal(talk, name);
     if (portal == NULL)
         refuse_unknown(talk, SQLSTATE_NO_SUCH_PORTAL, "portal", name, "does not exist");
     else
-        describe(talk, &portal->script, portal->formats);
+        describe(talk, &portal->commands, portal->formats);
 }
 
 static void on_execute(struct conversation *talk, const char *name)
@@ -344,11 +344,11 @@ static void on_execute(struct conversation *talk, const char *name)
     struct portal *portal = find_portal(talk, name);
     if (portal == NULL) {
         refuse_unknown(talk, SQLSTATE_NO_SUCH_PORTAL, "portal", name, "does not exist");
-    } else if (portal->script.count == 0) {
+    } else if (portal->commands.count == 0) {
         proto_empty(&talk->out, 'I');
     } else {
         talk->executing = portal;
-        run(talk, CONVERSATION_EXTENDED, &portal->script.commands[0]);
+        run(talk, CONVERSATION_EXTENDED, &portal->commands.list[0]);
     }
 }
 

@@ -34,8 +34,8 @@ struct conversation {
     bool is_inside;   /* conversation_continue() is at work further up the stack */
     bool is_skipping; /* after an error, until Sync */
     enum conversation_state state;
-    struct script script; /* of the Query being answered */
-    int next;             /* in it */
+    struct commands commands; /* of the Query being answered */
+    int next;                 /* in it */
     struct list stmts, portals;
     int stmt_count, portal_count;
     struct portal *executing;
