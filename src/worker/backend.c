@@ -89,7 +89,15 @@ void backend_drop(struct backend *backend)
 
 /* ---- in service ---- */
 
-/* Idle: it may report parameters and notices, and say that it goes. Anything else it does not owe. */
+static bool is_between_messages(const struct backend *backend)
+{
+    return backend->held.len == 0 && backend_state_is_quiet(&backend->state);
+}
+
+/*
+ * Idle: it may report parameters and notices, and say that it goes. Anything else it does not owe. In the middle of a
+ * message it serves nobody, as behind a hidden query that is not over.
+ */
 static void idle_readable(struct backend *backend)
 {
     struct worker *worker = backend->worker;
@@ -116,6 +124,11 @@ static void idle_readable(struct backend *backend)
         backend->pool->database->stats.desync++;
         backend_log(backend, LOG_LEVEL_ERROR, "desync: the server sent what it does not owe while idle");
         backend_close(backend, CLOSE_BACKEND_DESYNC);
+    } else if (!is_between_messages(backend)) {
+        if (backend->phase == BACKEND_IDLE)
+            pool_remove(&backend->pool->idle, &backend->member);
+        backend->phase = BACKEND_HIDDEN;
+        backend->resetting = backend->state.hidden_failed = false;
     }
 }
 

@@ -307,7 +307,7 @@ static void backend_answered(struct backend *backend)
 {
     struct client *client = backend->client;
     if (client == NULL) {
-        if (backend->phase == BACKEND_HIDDEN && backend_state_is_quiet(&backend->state))
+        if (backend->phase == BACKEND_HIDDEN && backend->held.len == 0 && backend_state_is_quiet(&backend->state))
             backend_hidden_done(backend);
         return;
     }
