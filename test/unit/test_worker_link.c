@@ -355,13 +355,24 @@ static const struct pooler_conversation modes[] = {
      "C1> Query commit\n"
      "C1 closes\n"
      "B1< Query commit\n" C2_HAS_B1},
-    {"a reset that fails closes nothing when the server is fine", 1,
-     ONE
-     "pool_mode = session\nserver_reset_query = bad",
+    {"a reset that fails costs the backend: C2 must not inherit", 1,
+     ONE "pool_mode = session\nserver_reset_query = bad",
      C1_HAS_B1
      "C1> Query commit\n"
      "C1 closes\n"
-     "B1< Query commit | Query bad\n" C2_HAS_B1},
+     "B1< Query commit | Query bad\n"
+     "B1 gone\n"
+     "C2> Query 'rows 1 b'\n"
+     "B2< Query 'rows 1 b'\n"
+     "C2< " ANSWER("b") "\n"},
+    {"... also when it was cancelled", 1, ONE "pool_mode = session",
+     C1_HAS_B1
+     "C1> Query commit\n"
+     "B1 holds\n"
+     "C1 closes\n"
+     "B1 forgets\n"
+     "B1> Error 57014 no | Ready I\n"
+     "B1 gone\n"},
     {"server_reset_query_always resets behind every transaction", 1,
      ONE
      "server_reset_query_always = 1\nserver_reset_query = discard all",
