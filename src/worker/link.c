@@ -181,8 +181,7 @@ void link_cancel_waiting(struct client *client)
     relay_flush_client(client);
     buf_consume(&client->held, used);
     client->pool->database->stats.cancels++;
-    if (client->held.len > 0)
-        relay_feed(client);
+    relay_feed(client);
 }
 
 void link_kick_waiting(struct worker *worker, struct broker_pool *shared, const char *sqlstate, const char *text)

@@ -468,6 +468,7 @@ void login_welcome(struct client *client)
     login_free(client);
     client->state = CLIENT_RELAY;
     client->request_at = loop_now(worker->loop);
+    stream_resume_reading(client->stream); /* paused when too much came with the login */
     if (client->held.len > 0)
         relay_feed(client);
     else
@@ -530,6 +531,7 @@ static void to_console(struct client *client)
     client->held = (struct buf){0};
     struct stream *stream = client->stream;
     client_bury(client);
+    stream_resume_reading(stream);
     stream_set_owner(stream, &moving_events, move);
     stream_move(stream, worker->all->setup.control, console_arrived);
 }
