@@ -96,10 +96,12 @@ static size_t feed(struct client *client, const char *data, size_t len, enum ses
 /* What decides about reading on, from what is held and what the backend has not taken yet. */
 static void balance(struct client *client, enum session_want want)
 {
+    const struct backend_state *link = client->session.link;
     bool stuck = want == SESSION_HOLD || want == SESSION_NEED;
-    bool backend_full =
-        client->session.link != NULL && stream_pending(backend_of(client->session.link)->stream) > PENDING_MAX;
-    set_client_reading(client, backend_full || (stuck && client->held.len >= HELD_MAX));
+    bool backend_full = link != NULL && stream_pending(backend_of(client->session.link)->stream) > PENDING_MAX;
+    /* Answers that were given here, as to a Sync alone: no backend's output holds them back. */
+    bool deaf = stream_pending(client->stream) > PENDING_MAX && (link == NULL || backend_state_is_quiet(link));
+    set_client_reading(client, backend_full || deaf || (stuck && client->held.len >= HELD_MAX));
 }
 
 void relay_feed(struct client *client)
@@ -244,13 +246,15 @@ static void client_drained(void *owner)
         client_close(client, CLOSE_CLIENT_REQUEST);
         return;
     }
-    if (client->state != CLIENT_RELAY || client->session.link == NULL)
+    if (client->state != CLIENT_RELAY)
         return;
-    struct backend *backend = backend_of(client->session.link);
-    if (backend->reading_paused) {
+    struct backend *backend = client->session.link ? backend_of(client->session.link) : NULL;
+    if (backend != NULL && backend->reading_paused) {
         backend->reading_paused = false;
         stream_resume_reading(backend->stream);
     }
+    if (client->reading_paused)
+        relay_feed(client);
 }
 
 const struct stream_events client_events = {.readable = client_readable, .drained = client_drained};
