@@ -64,6 +64,12 @@ static void flush_both(struct client *client)
 
 /* ---- from the client ---- */
 
+/* The rule, and what only we know: the beginning of a message that nobody has looked at yet. */
+static enum session_verdict verdict_of(const struct backend *backend)
+{
+    return backend->held.len > 0 ? SESSION_STAY : session_verdict(&backend->state);
+}
+
 /*
  * Gives the session these bytes until it can take no more now; returns how many it took. The client may be closing
  * afterwards. `data` may be the client's held bytes.
@@ -83,6 +89,12 @@ static size_t feed(struct client *client, const char *data, size_t len, enum ses
             client_fatal_words(client, CLOSE_SESSION_REFUSED, client->session.fatal_sqlstate,
                                client->session.fatal_text);
             return len;
+        }
+        if (*want == SESSION_MORE && client->session.link != NULL) {
+            /* The server gave up in the middle of a message, a COPY's say, whose rest is here now: all is answered. */
+            struct backend *backend = backend_of(client->session.link);
+            if (verdict_of(backend) != SESSION_STAY)
+                link_release(backend);
         }
         if (*want != SESSION_NEED)
             return taken;
@@ -300,12 +312,6 @@ static bool bad_news(struct backend *backend, enum backend_news news)
     return false;
 }
 
-/* The rule, and what only we know: the beginning of a message that nobody has looked at yet. */
-static enum session_verdict verdict_of(const struct backend *backend)
-{
-    return backend->held.len > 0 ? SESSION_STAY : session_verdict(&backend->state);
-}
-
 /* Behind answers: the link goes on, or ends, or a hidden query is over. */
 static void backend_answered(struct backend *backend)
 {
@@ -401,7 +407,7 @@ void relay_backend_bytes(struct backend *backend)
             backend_answered(backend);
             return;
         }
-        if (client == NULL || verdict_of(backend) != SESSION_STAY) {
+        if (client == NULL || backend->reading_paused || verdict_of(backend) != SESSION_STAY) {
             backend_answered(backend);
             return;
         }
