@@ -224,7 +224,7 @@ static void begin_session(struct client *client, const struct startup *s)
     login->user = mem_strdup(user);
     login->database = mem_strdup(database && *database ? database : user);
     login->is_console = is_console_name(login->database);
-    client->user = worker_string(client->worker, user);
+    client->user = login->user; /* interned when it is known to be somebody's: anybody can make up names */
     bool is_3_2 = s->version >= PROTO_VERSION_3_2;
     client->key_len = is_3_2 ? CLIENT_KEY_SIZE : 4;
     if (s->version > PROTO_VERSION_3_2 || s->version == PROTO_VERSION_3_0 + 1 || s->option_count > 0) {
@@ -379,6 +379,7 @@ static void granted(struct client *client)
     }
     const char *server_user = database->entry->user ? database->entry->user : login->user;
     client->pool = pool_get(worker, database, server_user);
+    client->user = worker_string(worker, login->user);
     if (!count_client(client))
         return;
     if (worker->config->log_connections)

@@ -69,7 +69,7 @@ struct client {
     struct login *login;     /* while logging in */
     struct waiting *waiting; /* while queued */
     struct ending *ending;   /* while its last answers are awaited */
-    const char *user;        /* interned; may differ from the pool's */
+    const char *user;        /* interned, or the login's while that lasts; may differ from the pool's */
     usec connected_at, request_at;
     usec answered_at; /* the latest answers from its backend */
     uint32_t slot;
