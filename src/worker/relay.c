@@ -291,7 +291,9 @@ static bool bad_news(struct backend *backend, enum backend_news news)
         return false;
     case BACKEND_DYING:
         backend->lost = true;
-        if (client != NULL)
+        if (client != NULL && backend->state.setting_up) /* the client was not told */
+            client_fatal(client, CLOSE_SERVER_LOST);
+        else if (client != NULL)
             client_close(client, CLOSE_SERVER_SAID_WHY);
         else
             backend_close(backend, CLOSE_BACKEND_EOF);
