@@ -205,13 +205,14 @@ static void pause(struct worker *worker, const char *name)
 
 static void resume(struct worker *worker, const char *name)
 {
-    LIST_FOREACH (&worker->databases, it) {
+    struct broker *broker = worker->all->broker;
+    struct broker_orders orders = {0};
+    broker_resume(broker, name, loop_now(worker->loop), &orders);
+    LIST_FOREACH (&worker->databases, it) { /* what was paused by its own name stays so when all are resumed */
         struct database *database = LIST_ENTRY(it, struct database, link);
         if (is_meant(database, name))
-            database->paused = false;
+            database->paused = broker_is_paused(broker, database->name);
     }
-    struct broker_orders orders = {0};
-    broker_resume(worker->all->broker, name, loop_now(worker->loop), &orders);
     link_orders(worker, &orders);
 }
 
