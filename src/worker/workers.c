@@ -286,8 +286,9 @@ struct asking {
 struct ask_message {
     struct message message;
     struct asking *asking;
-    struct worker *worker;
-    struct ask_part part; /* the worker fills this one in; control copies it if it is not too late */
+    struct worker *worker; /* may be gone when the answer comes */
+    int index;             /* of the part */
+    struct ask_part part;  /* the worker fills this one in; control copies it if it is not too late */
 };
 
 static void asking_free(struct asking *asking)
@@ -313,7 +314,7 @@ static void part_arrived(struct message *message)
     if (asking->told)
         arena_deinit(&m->part.arena);
     else
-        asking->ask.parts[m->worker->id] = m->part;
+        asking->ask.parts[m->index] = m->part;
     mem_free(m);
     if (--asking->missing > 0)
         return;
@@ -360,6 +361,7 @@ void workers_ask(struct workers *all, enum ask_kind kind, const char *name, cons
         m->message.run = ask_here;
         m->asking = asking;
         m->worker = all->list[i];
+        m->index = i;
         loop_post(m->worker->loop, &m->message);
     }
 }
