@@ -197,6 +197,9 @@ static void login_answered(struct backend *backend, enum auth_answer answer, str
     buf_deinit(out);
     backend->authenticated = answer == AUTH_GRANTED;
     if (answer == AUTH_REFUSED) {
+        char text[96];
+        snprintf(text, sizeof text, "server login failed: %s", auth_login_refusal(backend->login));
+        kick_waiting(backend, SQLSTATE_PROTOCOL_VIOLATION, text);
         backend_failed(backend, auth_login_refusal(backend->login));
     } else if (answer == AUTH_OFFLOAD) {
         backend->working = true;
