@@ -194,31 +194,32 @@ void backend_hidden_done(struct backend *backend)
 }
 
 /* ---- to another worker ---- */
+/* Nobody can mark it while it is on its way: what the others of its pool were told meanwhile holds for it too. */
+static bool is_outdated(const struct backend *backend, const struct worker_pool *pool)
+{
+    return pool == NULL || pool->database->entry == NULL || backend->state.spoiled ||
+           backend->member.connected_at <= pool->database->renewed_at;
+}
+
 static void arrived(void *owner, struct stream *stream)
 {
     struct backend *backend = owner;
     struct worker *worker = backend->worker;
     backend->stream = stream;
-    if (worker->stopping) {
-        backend_state_unpack(&backend->state, &worker->store);
+    backend_state_unpack(&backend->state, &worker->store);
+    struct worker_pool *pool = worker->stopping ? NULL : pool_of_shared(worker, backend->moving_to);
+    if (is_outdated(backend, pool)) {
         backend->phase = BACKEND_CLOSING;
         stream_close(stream, backend_gone);
-        return;
-    }
-    struct worker_pool *pool = pool_of_shared(worker, backend->moving_to);
-    if (pool == NULL) { /* the entry was removed meanwhile: settle the books without it */
-        usec now = loop_now(worker->loop);
+        if (worker->stopping)
+            return;
         struct broker_orders orders = {0};
-        broker_arrived(worker->all->broker, backend->moving_to, worker->id, now, &orders);
-        broker_closed(worker->all->broker, backend->moving_to, worker->id, now, &orders);
+        broker_give_failed(worker->all->broker, backend->moving_to, worker->id, worker->id, loop_now(worker->loop),
+                           &orders);
         link_orders(worker, &orders);
-        backend_state_unpack(&backend->state, &worker->store);
-        backend->phase = BACKEND_CLOSING;
-        stream_close(stream, backend_gone);
         return;
     }
     backend->pool = pool;
-    backend_state_unpack(&backend->state, &worker->store);
     list_push_back(&pool->backends, &backend->link);
     pool->database->stats.backends_moved++;
     link_backend_arrived(backend);

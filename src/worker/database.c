@@ -158,6 +158,8 @@ static void swap_database(struct worker *worker, struct database *database, cons
         after = database->auto_entry = config_make_auto(config, database->name);
     bool dirty = before != NULL && after != NULL && config_entry_is_dirty(before, after);
     database->entry = after;
+    if (dirty || after == NULL)
+        database->renewed_at = loop_now(worker->loop);
     LIST_FOREACH (&worker->pools, it) {
         struct worker_pool *pool = LIST_ENTRY(it, struct worker_pool, link);
         if (pool->database == database && (dirty || after == NULL))

@@ -33,6 +33,7 @@ struct database {
     const struct config_entry *entry; /* of the current configuration or auto_entry; NULL: removed */
     struct config_entry *auto_entry;  /* made from the * line */
     struct stats stats;
+    usec renewed_at; /* by RECONNECT or a reload: backends from before that are closed */
     bool paused;
 };
 

@@ -218,6 +218,11 @@ static void resume(struct worker *worker, const char *name)
 
 static void reconnect(struct worker *worker, const char *name)
 {
+    LIST_FOREACH (&worker->databases, it) {
+        struct database *database = LIST_ENTRY(it, struct database, link);
+        if (is_meant(database, name))
+            database->renewed_at = loop_now(worker->loop);
+    }
     LIST_FOREACH (&worker->pools, it) {
         struct worker_pool *pool = LIST_ENTRY(it, struct worker_pool, link);
         if (!is_meant(pool->database, name))
