@@ -66,6 +66,10 @@ static void connection_over(struct cancel *cancel)
     cancel->backend = NULL;
     list_remove(&cancel->link);
     list_remove(&cancel->here);
+    if (cancel->stream == NULL) { /* still waiting for its query to be sent */
+        finished(cancel);
+        return;
+    }
     stream_close(cancel->stream, connection_gone);
     if (backend != NULL && backend->phase == BACKEND_HIDDEN)
         backend->signalled |= cancel->sent;
@@ -155,6 +159,23 @@ void cancel_running(struct backend *backend)
 }
 
 /* ---- at the owner's ---- */
+static void at_owner(struct message *message);
+
+static void try_again(struct timer *timer)
+{
+    struct cancel *cancel = LIST_ENTRY(timer, struct cancel, timer);
+    list_remove(&cancel->here);
+    at_owner(&cancel->message);
+}
+
+/* The backend is being given the client's parameters: a cancel now would hit that instead of the query behind it. */
+static void wait_for_query(struct cancel *cancel)
+{
+    struct worker *worker = cancel->owner;
+    list_push_back(&worker->cancels, &cancel->here);
+    timer_start(worker->loop, &cancel->timer, loop_now(worker->loop) + USEC_PER_MSEC, try_again);
+}
+
 static void at_owner(struct message *message)
 {
     struct cancel *cancel = LIST_ENTRY(message, struct cancel, message);
@@ -171,6 +192,10 @@ static void at_owner(struct message *message)
         return;
     }
     struct backend *backend = client->session.link ? backend_of(client->session.link) : NULL;
+    if (backend != NULL && backend->state.setting_up) {
+        wait_for_query(cancel);
+        return;
+    }
     bool busy = backend != NULL && !backend_state_is_quiet(&backend->state);
     /* One on its way does for all who ask meanwhile. */
     if (!busy || !list_is_empty(&backend->cancels)) {
