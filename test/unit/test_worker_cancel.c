@@ -85,6 +85,17 @@ static const struct pooler_conversation cancels[] = {
      "C1< " ANSWER("a") "\n"
      "C2> Query 'rows 1 b'\n"
      "C2< " ANSWER("b") "\n"},
+    {"none hits the parameters that are set in front of a query", 1, ONE,
+     "login C1\n"
+     "login C2 DateStyle=SQL\n"
+     "B1 holds\n"
+     "C2> Query 'rows 1 b'\n"
+     "cancel C2\n"
+     "count cancels 0 cancelling 1\n"
+     "B1 answers\n"
+     "C2< Columns | DataRow  b#0 parsed SQL now SQL UTC | Complete 'SELECT 1' | Ready I\n"
+     "wait 0.1\n"
+     "count cancels 0 cancelling 0\n"},
     {"of a queued pipeline only the first is given up", 1, ONE,
      C1_RUNS
      "C2> Query 'rows 1 b' | Query 'rows 1 c'\n"
