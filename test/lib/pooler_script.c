@@ -103,18 +103,16 @@ static void trim(const char **text)
 
 static void send_words(struct pooler_script *f, const char *name, const char *rest)
 {
+    bool from_client = name[0] == 'C';
+    struct pooler_client *client = from_client ? client_of(f, name) : NULL;
+    struct memory_peer *peer = from_client ? client->peer : connection_of(f, name)->peer;
+    struct buf *unsent = from_client ? &client->unsent : &connection_of(f, name)->unsent;
     struct buf msg = {0};
     size_t now = SIZE_MAX;
-    if (name[0] == 'B') {
-        words_encode(&msg, &f->labels, false, rest);
-        peer_send(connection_of(f, name)->peer, msg.data, msg.len);
-        buf_deinit(&msg);
-        return;
-    }
-    struct pooler_client *client = client_of(f, name);
+    FAIL_UNLESS(f, peer != NULL, "is not connected");
     if (*rest == '+') {
-        client_send(client, client->unsent.data, client->unsent.len);
-        buf_deinit(&client->unsent);
+        peer_send(peer, unsent->data, unsent->len);
+        buf_deinit(unsent);
         return;
     }
     if (*rest >= '0' && *rest <= '9') {
@@ -130,10 +128,10 @@ static void send_words(struct pooler_script *f, const char *name, const char *re
         rest += strcspn(rest, "|");
         rest += *rest == '|';
     }
-    words_encode(&msg, &f->labels, true, rest);
+    words_encode(&msg, &f->labels, from_client, rest);
     now = now < msg.len ? now : msg.len;
-    client_send(client, msg.data, now);
-    buf_append(&client->unsent, msg.data + now, msg.len - now);
+    peer_send(peer, msg.data, now);
+    buf_append(unsent, msg.data + now, msg.len - now);
     buf_deinit(&msg);
 }
 

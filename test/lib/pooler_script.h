@@ -8,7 +8,7 @@
  *   C1> words                     sends; `C1>n words` only n bytes for now, `C1>+` the rest
  *   C1< words                     all that has arrived since the last look, and nothing else
  *   C1 closes | resets | half-closes | deaf | reads | here | gone   gone: the pooler has closed it
- *   B1> words                     the first backend says so, on its own account
+ *   B1> words                     the first backend says so, on its own account; `B1>n` and `B1>+` likewise
  *   B1< words                     all that it got since the last look
  *   B1 holds | forgets | answers | babbles | closes | resets | open | gone    holds: what comes waits for `answers`
  *   server silent | down | serves | mute | refuses SQLSTATE text      mute: connections open, and then nothing

@@ -221,6 +221,7 @@ void server_memory_deinit(struct server_memory *server)
         buf_deinit(&connection->in);
         buf_deinit(&connection->got);
         buf_deinit(&connection->unanswered);
+        buf_deinit(&connection->unsent);
         mem_free(connection);
     }
     server->count = 0;

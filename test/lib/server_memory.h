@@ -22,6 +22,7 @@ struct server_connection {
     struct buf in;            /* startup and password messages, not whole yet */
     struct buf got;           /* all bytes since the login that no test has looked at */
     struct buf unanswered;    /* what came while it holds */
+    struct buf unsent;        /* the rest of what a test says for it */
     uint32_t pid;             /* its own; of a cancel: whom it is meant for */
     uint32_t cancel_key;
     bool started, in_service, holds, is_silent;

@@ -91,6 +91,17 @@ static const struct pooler_conversation pauses[] = {
      "B1 gone\n"
      C2_WORKS
      "count backends 1 connections 3\n"},
+    {"... also one that is being reset", 1, "pool_mode = session",
+     "login C1\n"
+     "C1> Query 'rows 1 a'\n"
+     "B1 holds\n"
+     "C1 closes\n"
+     "ask reconnect\n"
+     "B1 open\n"
+     "B1 answers\n"
+     "B1< Query 'rows 1 a' | Query 'DISCARD ALL'\n"
+     "B1 gone\n"
+     "count backends 0 used 0\n"},
     {"... of one entry", 1, NULL,
      "login C1\n"
      "login C2 database=other\n"

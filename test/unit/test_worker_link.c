@@ -442,6 +442,28 @@ static const struct pooler_conversation overdue[] = {
 /* clang-format on */
 POOLER_CONVERSE(overdue)
 
+START_TEST(a_header_begun_by_the_server_is_awaited)
+{
+    struct pooler_script f;
+    pooler_script_open(&f, "half a header", NULL, ONE, 1, 0);
+    pooler_script_play(&f, C1_HAS_B1 "C1> Query commit\n"
+                                     "C1< Complete COMMIT | Ready I\n"
+                                     "B1 holds\n"
+                                     "C1> Query 'rows 1 a'\n"
+                                     "C2> Query 'rows 1 b'\n"
+                                     "B1>23 Complete 'SELECT 0' | Ready I | Notice 00000 'for the first only'\n"
+                                     "C1< Complete 'SELECT 0' | Ready I\n"
+                                     "count waiting 1 used 1\n"
+                                     "B1>+\n"
+                                     "C1< Notice 00000 'for the first only'\n"
+                                     "count waiting 0\n"
+                                     "B1 forgets\n"
+                                     "B1> Complete 'SELECT 1' | Ready I\n"
+                                     "C2< Complete 'SELECT 1' | Ready I\n");
+    pooler_script_close(&f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker_link");
@@ -450,6 +472,7 @@ int main(void)
     ADD_POOLER_CONVERSATIONS(cases, vanished);
     ADD_POOLER_CONVERSATIONS(cases, modes);
     ADD_POOLER_CONVERSATIONS(cases, overdue);
+    tcase_add_test(cases, a_header_begun_by_the_server_is_awaited);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
