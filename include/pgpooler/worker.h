@@ -47,7 +47,8 @@ struct workers_setup {
 struct workers *workers_start(const struct workers_setup *setup);
 /* The same without threads: their loops are turned by whoever turns that of control. */
 struct workers *workers_new(const struct workers_setup *setup);
-/* Closes everything at once, and joins the threads. */
+/* Closes everything at once, and joins the threads; control's loop is turned until all that they posted is dealt with.
+ */
 void workers_stop(struct workers *workers);
 int workers_count(const struct workers *workers);
 struct broker *workers_broker(struct workers *workers);

@@ -12,6 +12,7 @@ struct cached_name {
 
 struct resolver {
     struct loop *control;
+    bool stopped;
     struct list names;
 };
 
@@ -81,10 +82,33 @@ static void looked_up(void *owner, const struct resolved *result)
     }
 }
 
+static void reply_that_it_stops(struct resolve_message *m)
+{
+    static const struct resolved nothing = {.error = "stopping"};
+    reply(m, &nothing);
+}
+
+void resolver_stop(struct resolver *resolver)
+{
+    resolver->stopped = true;
+    LIST_FOREACH (&resolver->names, it) {
+        struct cached_name *name = LIST_ENTRY(it, struct cached_name, link);
+        while (!list_is_empty(&name->askers)) {
+            struct list *asker = name->askers.next;
+            list_remove(asker);
+            reply_that_it_stops(LIST_ENTRY(asker, struct resolve_message, link));
+        }
+    }
+}
+
 static void ask_at_control(struct message *message)
 {
     struct resolve_message *m = LIST_ENTRY(message, struct resolve_message, message);
     struct resolver *resolver = m->all->resolver;
+    if (resolver->stopped) {
+        reply_that_it_stops(m);
+        return;
+    }
     struct cached_name *name = NULL;
     LIST_FOREACH (&resolver->names, it) {
         struct cached_name *known = LIST_ENTRY(it, struct cached_name, link);

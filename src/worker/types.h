@@ -289,6 +289,7 @@ void worker_answer(struct worker *worker, struct ask_part *part, const struct as
 
 /* ---- resolve.c ---- */
 struct resolver *resolver_new(struct loop *control);
+void resolver_stop(struct resolver *resolver); /* whoever asked and asks still is told that there is nothing */
 void resolver_free(struct resolver *resolver);
 /* Looks the name up on control, caching for ttl; done on the worker's thread. */
 void resolver_ask(struct worker *worker, const char *host, int port, usec ttl,

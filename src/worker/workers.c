@@ -140,6 +140,23 @@ static void stop_here(struct message *message)
     loop_post(worker->loop, &m->message);
 }
 
+static void control_is_through(struct message *message)
+{
+    struct worker_message *m = LIST_ENTRY(message, struct worker_message, message);
+    loop_stop(m->worker->all->setup.control);
+    mem_free(m);
+}
+
+/* What the workers have posted to control refers to them: it is worked off while they are there. */
+static void finish_control(struct workers *all)
+{
+    struct worker_message *m = mem_zalloc(sizeof *m);
+    m->message.run = control_is_through;
+    m->worker = all->list[0];
+    loop_post(all->setup.control, &m->message);
+    loop_run(all->setup.control);
+}
+
 void workers_stop(struct workers *all)
 {
     atomic_store(&all->unsettled, all->count);
@@ -150,6 +167,8 @@ void workers_stop(struct workers *all)
         else
             loop_run(all->list[i]->loop);
     }
+    resolver_stop(all->resolver);
+    finish_control(all);
     for (int i = 0; i < all->count; i++)
         worker_free(all->list[i]);
     shared_keys_free(all);
