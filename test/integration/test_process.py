@@ -385,6 +385,7 @@ def process_listens(pooler):
     return True
 
 
+@pytest.mark.sanitize
 def test_sigint_waits_for_servers_and_drops_who_waits(primary):
     with Pooler(primary, settings={"default_pool_size": 1}) as pooler:
         busy, queued, idle = pooler.connect(), pooler.connect(), pooler.connect()
@@ -401,6 +402,7 @@ def test_sigint_waits_for_servers_and_drops_who_waits(primary):
         assert ends(pooler)
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_second_signal_ends_it_at_once(primary, first, second):
@@ -435,6 +437,7 @@ def test_usr1_pauses_and_usr2_resumes(primary):
         assert {"key": "active", "value": "yes"} in pooler.admin("SHOW STATE")
 
 
+@pytest.mark.sanitize
 def test_hangups_in_quick_succession_all_count(idle):
     for limit in (50, 60, 70):
         fresh = idle.dir / "fresh.ini"  # a reload may be reading the old one
