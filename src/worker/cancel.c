@@ -120,6 +120,10 @@ static const struct stream_events cancel_events = {.opened = opened, .readable =
 static void send_to_node(struct cancel *cancel, struct backend *backend)
 {
     struct worker *worker = backend->worker;
+    if (backend->key_len == 0) { /* the server has told us none: it cannot be asked */
+        finished(cancel);
+        return;
+    }
     proto_cancel_request(&cancel->request, backend->pid, backend->key, backend->key_len);
     backend->pool->database->stats.cancels++;
     cancel->stream = stream_connect(worker->loop, &backend->address, NULL, &cancel_events, cancel);
