@@ -1,11 +1,13 @@
 /* arguments - the command line. */
 #include "arguments.h"
 
+#include "manual.h"
 #include "pgpooler/admin.h"
 
 #include <getopt.h>
 
-enum { PRINT_SAMPLE_CONFIG = 256 };
+/* For our own build, and not in the help. */
+enum { PRINT_SAMPLE_CONFIG = 256, PRINT_MAN_OPTIONS };
 
 static const struct option options[] = {
     {"daemon", no_argument, NULL, 'd'},
@@ -15,7 +17,8 @@ static const struct option options[] = {
     {"user", required_argument, NULL, 'u'},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, 'V'},
-    {"print-sample-config", no_argument, NULL, PRINT_SAMPLE_CONFIG}, /* for our own build: not in the help */
+    {"print-sample-config", no_argument, NULL, PRINT_SAMPLE_CONFIG},
+    {"print-man-options", no_argument, NULL, PRINT_MAN_OPTIONS},
     {NULL, 0, NULL, 0},
 };
 
@@ -80,6 +83,9 @@ enum arguments_answer arguments_parse(int argc, char **argv, struct arguments *o
             return ARGUMENTS_PRINTED;
         case PRINT_SAMPLE_CONFIG:
             config_print_sample(text);
+            return ARGUMENTS_PRINTED;
+        case PRINT_MAN_OPTIONS:
+            manual_print_options(text);
             return ARGUMENTS_PRINTED;
         default:
             return say_wrong(name, NULL, text); /* getopt has named the option */
