@@ -85,7 +85,8 @@ static enum step on_linked(struct session *s, struct client_msg *m, struct sessi
         b->spoiled = true;
         return consume(s, m, io, false);
     }
-    if (!b->batch_open && io->others_wait && b->ledger.count > 0 && s->units >= FAIR_UNITS)
+    bool answers_come = b->ledger.count > 0 && b->copy != COPY_IN; /* a COPY waits for what is behind this message */
+    if (!b->batch_open && io->others_wait && answers_come && s->units >= FAIR_UNITS)
         return STEP_HOLD;
     switch (m->type) {
     case 'Q':

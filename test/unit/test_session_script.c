@@ -292,6 +292,19 @@ static const struct conversation extended[] = {
 
 /* ---- COPY ---- */
 static const struct conversation copy[] = {
+    {"a flush inside a copy does not wait for its end, which is behind it",
+     "rule others_wait 1\n"
+     "C> Query 1 | Query 2 | Query 3 | Query 4 | Query 5 | Query 6 | Query 7 | Query 8 "
+     "| Query 9 | Query 10 | Query 11 | Query 12 | Query 13 | Query 14 | Query 15 | Query 'copy t from stdin'     *need\n"
+     "attach B1    B1< Query 1 | Query 2 | Query 3 | Query 4 | Query 5 | Query 6 | Query 7 | Query 8 "
+     "| Query 9 | Query 10 | Query 11 | Query 12 | Query 13 | Query 14 | Query 15 | Query 'copy t from stdin'\n"
+     "B1> Ready I | Ready I | Ready I | Ready I | Ready I | Ready I | Ready I | Ready I | Ready I | Ready I "
+     "| Ready I | Ready I | Ready I | Ready I | Ready I | CopyIn\n"
+     "C< Ready I | Ready I | Ready I | Ready I | Ready I | Ready I | Ready I | Ready I | Ready I | Ready I "
+     "| Ready I | Ready I | Ready I | Ready I | Ready I | CopyIn\n"
+     "C> CopyData 1 | Flush | CopyData 2 | CopyDone    B1< CopyData 1 | CopyData 2 | CopyDone\n"
+     "B1> Complete 'COPY 2' | Ready I     *release\n"
+     "C< Complete 'COPY 2' | Ready I\n"},
     {"copy in by the simple protocol",
      "C> Query 'copy t from stdin'     *need\n"
      "attach B1    B1< Query 'copy t from stdin'\n"
