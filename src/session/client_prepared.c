@@ -7,6 +7,7 @@
 
 enum {
     PARSE_MAX = 16 * 1024 * 1024, /* statements are kept to be parsed again elsewhere */
+    PARSE_AHEAD = 16384,          /* a longer one waits for earlier answers: unanswered ones keep what they replaced */
     NAME_MAX_BYTES = 60000,       /* of a portal or statement name */
 };
 
@@ -94,6 +95,8 @@ enum step client_parse(struct session *s, struct client_msg *m, struct session_i
 {
     if (m->len > PARSE_MAX)
         return fatal(s, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "statement is too long to be prepared");
+    if (m->len > PARSE_AHEAD && s->link->ledger.count > 0)
+        return STEP_HOLD;
     if (!is_whole(m))
         return STEP_MORE;
     struct slice name, tail;
