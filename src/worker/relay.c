@@ -121,7 +121,7 @@ void relay_feed(struct client *client)
     enum session_want want;
     struct buf held = client->held; /* feeding may close the client: the bytes are ours meanwhile */
     client->held = (struct buf){0};
-    size_t taken = feed(client, held.data, held.len, &want);
+    size_t taken = feed(client, held.len > 0 ? held.data : "", held.len, &want);
     if (client->state == CLIENT_CLOSING) {
         buf_deinit(&held);
         return;
