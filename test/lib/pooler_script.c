@@ -61,7 +61,7 @@ static void assert_welcome(struct pooler_script *f, struct pooler_client *client
 {
     struct buf seen = {0};
     if (!client->is_in)
-        words_decode(&seen, &f->labels, false, client->in.data, client->in.len);
+        words_decode(&seen, &f->labels, false, buf_text(&client->in), client->in.len);
     FAIL_UNLESS(f, client->is_in, "not welcome, but: %s", buf_text(&seen));
     buf_deinit(&seen);
 }
@@ -140,7 +140,7 @@ static void expect_words(struct pooler_script *f, const char *name, const char *
     bool from_client = name[0] == 'B';
     struct buf *got = from_client ? &connection_of(f, name)->got : &client_of(f, name)->in;
     struct buf seen = {0};
-    words_decode(&seen, &f->labels, from_client, got->data, got->len);
+    words_decode(&seen, &f->labels, from_client, buf_text(got), got->len);
     got->len = 0;
     for (char *newline; (newline = memchr(buf_text(&seen), '\n', seen.len)) != NULL;)
         *newline = '~';

@@ -141,6 +141,8 @@ static void serve(struct server_connection *connection)
 {
     struct server_model *model = &connection->model;
     struct buf *bytes = &connection->unanswered;
+    if (bytes->len == 0)
+        return;
     speak_its_language(bytes);
     server_model_bytes(model, bytes->data, bytes->len);
     bytes->len = 0;

@@ -90,6 +90,7 @@ static void send_some(struct town *t, struct talker *talker)
 static void hear(struct town *t, struct talker *talker)
 {
     struct buf *in = &talker->client->in;
+    buf_text(in); /* so that it points somewhere */
     int number = (int)(talker - t->talkers);
     size_t at = 0;
     for (struct proto_header h; proto_backend_header(in->data + at, in->len - at, &h) == 0 && h.len <= in->len - at;
@@ -139,6 +140,7 @@ static void look_at_backend(struct town *t, int backend)
 {
     struct server_connection *connection = t->f.pooler.server.backends[backend];
     struct buf *got = &connection->got;
+    buf_text(got);
     size_t at = 0;
     for (struct proto_header h; proto_backend_header(got->data + at, got->len - at, &h) == 0 && h.len <= got->len - at;
          at += h.len) {
