@@ -208,6 +208,15 @@ static void begin_auth(struct client *client)
     login_answered(client, auth_check_start(login->check, &out), &out);
 }
 
+/* Of a console: for SHOW CLIENTS. Its other parameters mean nothing to us. */
+static void note_application(struct client *client, const struct startup *s)
+{
+    int index = params_index(&client->worker->store, "application_name");
+    const char *name = startup_param(s, "application_name");
+    if (index >= 0 && name != NULL)
+        client->login->values[index] = mem_strdup(name);
+}
+
 static void begin_session(struct client *client, const struct startup *s)
 {
     struct login *login = client->login;
@@ -232,7 +241,9 @@ static void begin_session(struct client *client, const struct startup *s)
         proto_negotiate_version(&out, is_3_2 ? PROTO_VERSION_3_2 : PROTO_VERSION_3_0, s->options, s->option_count);
         send_buf(client, &out);
     }
-    if (!login->is_console && !take_parameters(client, s))
+    if (login->is_console)
+        note_application(client, s);
+    else if (!take_parameters(client, s))
         return;
     begin_auth(client);
 }
@@ -525,6 +536,9 @@ static void to_console(struct client *client)
         .connected_wall = net_wall_now(),
         .cancel_key_len = client->key_len,
     };
+    int index = params_index(&worker->store, "application_name");
+    if (index >= 0 && login->values[index] != NULL)
+        move->console.application_name = mem_strdup(login->values[index]);
     /* Its slot here is free again soon, so the pid is from a range that no worker has. */
     move->console.cancel_pid = atomic_fetch_add(&worker->all->console_serial, 1) % ((1u << SLOT_BITS) - 1) + 1;
     memcpy(move->console.cancel_key, client->key, sizeof client->key);

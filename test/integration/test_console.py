@@ -188,6 +188,12 @@ def test_clients_and_servers(busy):
     assert not [row for row in busy.show("ACTIVE_SOCKETS") if row["state"].endswith("idle")]
 
 
+def test_a_console_is_a_client_with_a_name(busy):
+    with RawConn(busy.port, user="admin", dbname="pgbouncer", host=str(busy.dir), application_name="look") as console:
+        row = next(row for row in console.dicts("SHOW CLIENTS") if row["application_name"] == "look")
+        assert (row["addr"], row["port"], row["state"], row["user"]) == ("unix", str(busy.port), "active", "admin")
+
+
 def test_lists_totals_users_peers_config(busy):
     assert [row["list"] for row in busy.show("LISTS")] == (
         "databases users peers pools peer_pools free_clients used_clients login_clients free_servers used_servers "
@@ -421,6 +427,31 @@ def test_pause_of_one_database(make_pooler, primary):
                 pooler.admin(command)
         pooler.admin("RESUME app")
         assert ("DataRow", ["2"]) in client.read_answers()
+
+
+def test_a_pause_of_all_and_one_of_a_database_do_not_mix(make_pooler, primary):
+    pooler = make_pooler({"app": primary.entry(dbname="app"), "other": primary.entry(dbname="app")})
+    with pooler.connect("app", "app") as client, pooler.connect("other", "app") as other:
+        client.rows("begin")
+        console = pooler.console()
+        console.send(rawconn.query("PAUSE app"))
+        pooler.wait_log("PAUSE 'app' command issued")
+        with pooler.console() as second:
+            second.send(rawconn.query("PAUSE"))
+            process.wait_until(lambda: state(pooler) == ["paused"], 5, "all are paused")
+            client.rows("commit")
+            second.read_answers()
+            console.read_answers()
+            second.rows("RESUME")
+        assert other.value("select 1") == "1"
+        client.send(rawconn.query("select 2"))
+        assert client.is_silent(0.1), "its own pause holds"
+        pooler.admin("PAUSE")
+        pooler.admin("RESUME app")
+        assert client.is_silent(0.1), "now that of all"
+        console.rows("RESUME")
+        assert ("DataRow", ["2"]) in client.read_answers()
+        console.close()
 
 
 @pytest.fixture
