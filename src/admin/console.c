@@ -118,8 +118,30 @@ static void flush(struct console *console)
         console_close(console, "client connection broken");
     else if (console->talk.is_over)
         console_close(console, "client close request");
-    else if (stream_pending(console->stream) > PENDING_MAX)
-        stream_pause_reading(console->stream);
+}
+
+/* Answers what is here as far as the client takes the answers. False: nothing is read for now, or ever. */
+static bool serve(struct console *console)
+{
+    for (bool is_full = true; is_full;) {
+        conversation_continue(&console->talk);
+        if (console->stream == NULL)
+            return false;
+        is_full = console->talk.out.len >= CONVERSATION_OUT_MAX;
+        flush(console);
+        if (console->stream == NULL)
+            return false;
+        if (stream_pending(console->stream) > PENDING_MAX) {
+            stream_pause_reading(console->stream); /* on_drained() goes on */
+            return false;
+        }
+    }
+    if (console->talk.in.len > HELD_MAX) {
+        stream_pause_reading(console->stream); /* until the running command has ended */
+        return false;
+    }
+    stream_resume_reading(console->stream);
+    return true;
 }
 
 static void on_readable(void *owner)
@@ -135,22 +157,13 @@ static void on_readable(void *owner)
     }
     console->admin->console_stats.received += (uint64_t)got;
     conversation_bytes(&console->talk, bytes, (size_t)got);
-    if (console->stream == NULL)
-        return;
-    bool drained = (size_t)got < sizeof bytes;
-    flush(console);
-    if (console->stream == NULL)
-        return;
-    if (console->talk.in.len > HELD_MAX)
-        stream_pause_reading(console->stream); /* until the running command has ended */
-    else if (!drained)
+    if (serve(console) && (size_t)got == sizeof bytes)
         stream_read_later(console->stream);
 }
 
 static void on_drained(void *owner)
 {
-    struct console *console = owner;
-    stream_resume_reading(console->stream);
+    serve(owner);
 }
 
 static const struct stream_events console_events = {.readable = on_readable, .drained = on_drained};
@@ -195,10 +208,7 @@ void console_open(struct admin *admin, struct console_client *client)
     append_welcome(&console->talk.out, client);
     conversation_bytes(&console->talk, client->unread.data, client->unread.len);
     buf_deinit(&client->unread);
-    if (console->stream == NULL)
-        return;
-    flush(console);
-    if (console->stream != NULL)
+    if (serve(console))
         stream_read_later(console->stream); /* what came while it was on its way */
 }
 
@@ -213,12 +223,7 @@ static void answered(struct console *console)
     console->command = NULL;
     if (console->talk.is_inside) /* whoever is at work goes on */
         return;
-    conversation_continue(&console->talk);
-    if (console->stream == NULL)
-        return;
-    flush(console);
-    if (console->stream != NULL)
-        stream_resume_reading(console->stream);
+    serve(console);
 }
 
 void console_complete(struct console *console, const char *tag)

@@ -455,7 +455,7 @@ void conversation_continue(struct conversation *talk)
         return;
     talk->is_inside = true;
     bool goes_on = true;
-    while (goes_on && !talk->is_busy && !talk->is_over) {
+    while (goes_on && !talk->is_busy && !talk->is_over && talk->out.len < CONVERSATION_OUT_MAX) {
         if (talk->state == CONVERSATION_SIMPLE)
             step_query(talk);
         else

@@ -15,6 +15,7 @@
 
 enum {
     CONVERSATION_MESSAGE_MAX = 65536, /* bytes; the longest message that a console takes */
+    CONVERSATION_OUT_MAX = 262144,    /* bytes of answers; no command is begun on top of them */
     CONVERSATION_NAMES_MAX = 1000,    /* prepared statements, and portals, at a time */
 };
 
@@ -44,7 +45,10 @@ struct conversation {
 void conversation_init(struct conversation *talk);
 void conversation_deinit(struct conversation *talk);
 
-/* Both may call run(). Call conversation_continue() when a command has been answered outside of run(). */
+/*
+ * Both may call run(). Call conversation_continue() when a command has been answered outside of run(), and when `out`
+ * was full and has been sent.
+ */
 void conversation_bytes(struct conversation *talk, const void *data, size_t len);
 void conversation_continue(struct conversation *talk);
 

@@ -553,6 +553,17 @@ def test_shutdown_for_servers(pooler):
 
 # ---- many at a time ------------------------------------------------------------------------------------------------
 
+def test_answers_nobody_reads_are_not_piled_up(busy):
+    """16 MB are asked for at once, and read later."""
+    with busy.console() as console:
+        before = busy.process.resident_bytes()
+        console.send(*[rawconn.query("SHOW CONFIG")] * 1500)
+        assert not console.is_silent(5)
+        assert busy.admin("SHOW VERSION")
+        assert busy.process.resident_bytes() - before < 6 << 20
+        assert len([answer for answer in console.read_answers(1500) if answer[0] == "CommandComplete"]) == 1500
+
+
 @pytest.mark.sanitize
 def test_consoles_that_come_and_go_while_all_is_busy(pooler):
     """Half of them without a word; some behind a pipeline."""

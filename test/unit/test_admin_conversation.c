@@ -310,6 +310,30 @@ START_TEST(what_a_client_keeps_here_is_bounded)
 }
 END_TEST
 
+START_TEST(answers_wait_for_those_before_them)
+{
+    struct conversation talk;
+    struct buf bytes = {0};
+    enum { QUERIES = 20000 };
+    begin(&talk);
+    for (int i = 0; i < QUERIES; i++)
+        proto_query(&bytes, "SHOW A");
+    conversation_bytes(&talk, bytes.data, bytes.len);
+    int answered = 0;
+    for (bool is_full = true; is_full;) {
+        is_full = talk.out.len >= CONVERSATION_OUT_MAX;
+        ck_assert_uint_lt(talk.out.len, CONVERSATION_OUT_MAX + 1000);
+        for (size_t at = 0; at < talk.out.len; at += 1 + read_u32(talk.out.data + at + 1))
+            answered += talk.out.data[at] == 'Z';
+        buf_deinit(&talk.out);
+        conversation_continue(&talk);
+    }
+    ck_assert_int_eq(answered, QUERIES);
+    buf_deinit(&bytes);
+    conversation_deinit(&talk);
+}
+END_TEST
+
 /* Whatever comes, it is answered or ends, and nothing is read that was not sent. */
 START_TEST(any_bytes_are_survived)
 {
@@ -344,6 +368,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_client_hears, 0, sizeof cases / sizeof *cases);
     tcase_add_test(tcase, a_command_may_take_its_time);
     tcase_add_test(tcase, what_a_client_keeps_here_is_bounded);
+    tcase_add_test(tcase, answers_wait_for_those_before_them);
     tcase_add_loop_test(tcase, any_bytes_are_survived, 0, 4);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
