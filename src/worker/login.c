@@ -66,6 +66,7 @@ void login_free(struct client *client)
     struct login *login = client->login;
     client->login = NULL;
     client->worker->login_clients--;
+    atomic_fetch_sub_explicit(&client->worker->all->login_clients, 1, memory_order_relaxed);
     timer_stop(&login->timer);
     if (login->working)
         login->client = NULL; /* the job's end frees it */
@@ -85,13 +86,17 @@ void client_accepted(struct worker *worker, int fd)
     client->login = login_new(worker);
     client->login->client = client;
     worker->login_clients++;
+    int logins = atomic_fetch_add_explicit(&worker->all->login_clients, 1, memory_order_relaxed) + 1;
     const struct config *c = worker->config;
+    int most = c->max_unauthenticated_clients > 0 ? c->max_unauthenticated_clients : c->max_client_conn;
     struct stream_options options = stream_options_of(c);
     client->stream = stream_open(worker->loop, fd, &client_events, client);
     stream_tune(client->stream, &options);
     if (c->client_login_timeout > 0)
         timer_start(worker->loop, &client->login->timer, loop_now(worker->loop) + c->client_login_timeout,
                     login_timed_out);
+    if (most > 0 && logins > most) /* whoever only connects must not use up the descriptors */
+        client_fatal(client, CLOSE_LOGIN_PROCESS_FULL);
 }
 
 /* ---- the startup message ---- */
@@ -402,7 +407,7 @@ static void granted(struct client *client)
         shared_keys_put(worker->all, client->pool->idle.shared, &keys);
     mem_wipe(&keys, sizeof keys);
     login->welcome_due = true;
-    pool_learn_welcome(client->pool);
+    pool_learn_welcome(client->pool, database->renewed_at);
     if (client->pool->params != NULL)
         login_welcome(client);
     else

@@ -178,7 +178,8 @@ struct workers {
     pthread_mutex_t keys_lock;
     struct list keys; /* struct shared_keys */
     atomic_uint console_serial;
-    atomic_int unsettled; /* while stopping: workers that may still post to others */
+    atomic_int login_clients; /* of all workers */
+    atomic_int unsettled;     /* while stopping: workers that may still post to others */
     int next;
     struct resolver *resolver; /* control's */
 };
@@ -197,7 +198,8 @@ static inline const struct config_user *pool_config_user(const struct worker_poo
 struct database *database_get(struct worker *worker, const char *name);
 struct worker_pool *pool_get(struct worker *worker, struct database *database, const char *user);
 struct worker_pool *pool_of_shared(struct worker *worker, struct broker_pool *shared); /* finds or makes; or NULL */
-void pool_learn_welcome(struct worker_pool *pool); /* from the broker, unless known */
+void pool_learn_welcome(struct worker_pool *pool, usec since); /* from the broker, unless known; none that is older */
+void pool_forget_welcome(struct worker_pool *pool);            /* its servers may be others now */
 void worker_swap_config(struct worker *worker, const struct config *config);
 void databases_free(struct worker *worker);
 const char *worker_string(struct worker *worker, const char *text); /* interned for the worker's life */

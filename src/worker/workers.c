@@ -194,7 +194,7 @@ static void accept_here(struct message *message)
 {
     struct worker_message *m = LIST_ENTRY(message, struct worker_message, message);
     client_accepted(m->worker, m->fd);
-    if (m->worker->stopping)
+    while (m->worker->stopping && !list_is_empty(&m->worker->clients))
         client_close(LIST_ENTRY(m->worker->clients.next, struct client, link), CLOSE_QUIETLY);
     mem_free(m);
 }

@@ -45,6 +45,20 @@ static const struct pooler_conversation edges[] = {
      "C1< Fatal 08006 'server conn crashed?'\n"
      "C1 gone\n"
      "B1 gone\n"},
+    {"only so many log in at a time", 2, "max_unauthenticated_clients = 2\n",
+     "connect C1\n"
+     "connect C2\n"
+     "connect C3\n"
+     "C3< Fatal 08P01 'no more connections allowed (max_client_conn)'\n"
+     "C3 gone\n"
+     "count logins 2\n"
+     "C1 closes\n"
+     "login C2\n"
+     "login C4\n"
+     "connect C5\n"
+     "connect C6\n"
+     "C6 here\n"
+     "count logins 2 clients 2\n"},
     {"an entry stays paused when all are resumed", 1, NULL,
      "login C1\n"
      "C1> Query begin\n"
