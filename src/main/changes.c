@@ -62,9 +62,12 @@ static void on_spread(void *owner)
 
 static void refuse(struct change *change)
 {
-    log_lines(LOG_LEVEL_ERROR, &change->errors);
-    if (change->key == NULL)
+    if (change->key == NULL) {
+        log_lines(LOG_LEVEL_ERROR, &change->errors);
         log_write(LOG_LEVEL_ERROR, "could not load the configuration: the running one stays as it is");
+    } else {
+        log_write(LOG_LEVEL_WARNING, "SET %s failed: %s", change->key, buf_text(&change->errors));
+    }
     end_change(change, buf_text(&change->errors));
 }
 

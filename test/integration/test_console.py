@@ -339,6 +339,7 @@ def test_set(pooler):
         for command in ("SET nothing = 1", "SET query_wait_timeout = x", "SET pool_mode = often"):
             error, ready = console.ask(rawconn.query(command))
             assert (error[1]["C"], error[1]["M"], ready[0]) == ("08P01", "SET failed", "ReadyForQuery")
+        assert "WARNING SET query_wait_timeout failed: " in pooler.log()
         before = pooler.config()["listen_port"]
         assert console.ask(rawconn.query("SET listen_port = 1"))[0] == ("CommandComplete", "SET listen_port=1")
         assert pooler.config()["listen_port"] == before
