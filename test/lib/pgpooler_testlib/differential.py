@@ -11,7 +11,6 @@ import os
 import random
 import re
 import select
-import socket
 import struct
 import time
 
@@ -20,6 +19,7 @@ from . import rawconn, scripts
 DIRECT, POOLED = "diff_direct", "diff_pooled"
 TIMEOUT = 10.0
 SCRIPTS_PER_CONNECTION = 40
+FROM_HERE = "from here"
 
 
 def prepare(cluster, clients):
@@ -132,27 +132,30 @@ def units(answers):
     return out
 
 
-def same(direct, pooled):
+def difference(direct, pooled):
     """
+    The number of the first answer that should be another; None: all is well; FROM_HERE: what follows may differ.
+
     In a transaction that has failed a statement cannot be prepared where it is not yet, so a batch may end there with
     25P02 instead of going on to another error, or to a Describe without rows, which the server would still answer.
+    What that batch would have closed or prepared behind it is then not done.
     """
     if direct[-1:] == pooled[-1:] == [("closed",)]:
         # Answers may be lost when the peer closes with bytes of ours unread.
         shorter = min(len(direct), len(pooled)) - 1
         direct, pooled = direct[:shorter], pooled[:shorter]
-    direct, pooled = units(direct), units(pooled)
-    if len(direct) != len(pooled):
-        return False
-    failed = False
-    for expected, seen in zip(direct, pooled):
+    failed, begin = False, 0
+    for expected, seen in zip(units(direct), units(pooled)):
         if expected != seen:
-            at = next((i for i, answer in enumerate(seen) if answer[0] == "ErrorResponse"), None)
-            if not (failed and at is not None and seen[at][1].get("C") == "25P02" and seen[:at] == expected[:at]
-                    and seen[at + 1:] == expected[-1:]):
-                return False
+            at = next((i for i, both in enumerate(zip(expected, seen)) if both[0] != both[1]),
+                      min(len(expected), len(seen)))
+            gives_up = seen[at:at + 1] and seen[at][0] == "ErrorResponse" and seen[at][1].get("C") == "25P02"
+            if failed and gives_up and seen[at + 1:] == expected[-1:]:
+                return FROM_HERE
+            return begin + at
         failed = expected[-1:] == [("ReadyForQuery", "E")]
-    return True
+        begin += len(expected)
+    return None if len(direct) == len(pooled) else begin
 
 
 class Pair:
@@ -169,6 +172,7 @@ class Pair:
         self.poll = select.poll()
         self.ends = 0
         self.late = []
+        self.diverged = False
         self.patience = TIMEOUT
 
     def close(self):
@@ -176,8 +180,8 @@ class Pair:
             side.socket.setblocking(True)
             side.conn.close()
 
-    def is_open(self):
-        return not self.direct.closed
+    def is_usable(self):
+        return not self.direct.closed and not self.diverged
 
     def play(self, script):
         """Answers whether both sides said the same; the sides keep what they said."""
@@ -201,7 +205,9 @@ class Pair:
                 return False
         if sides[0].data == sides[1].data and sides[0].closed == sides[1].closed:
             return True
-        return same(sides[0].answers(), sides[1].answers())
+        at = difference(sides[0].answers(), sides[1].answers())
+        self.diverged = at == FROM_HERE
+        return at in (None, FROM_HERE)
 
     def exchange(self, data, wait, expected):
         """False when it does not come to its end."""
@@ -283,7 +289,7 @@ class Client:
 
     def step(self):
         """Plays one more script. A report when the answers differ, else None."""
-        if self.pair is None or not self.pair.is_open() or len(self.history) == SCRIPTS_PER_CONNECTION:
+        if self.pair is None or not self.pair.is_usable() or len(self.history) == SCRIPTS_PER_CONNECTION:
             if self.pair:
                 self.pair.close()
             self.history, self.parameters = [], self.generator.startup()
@@ -307,7 +313,7 @@ class Client:
             for script in history:
                 if not pair.play(script):
                     return None if pair.direct in pair.late else pair
-                if not pair.is_open():
+                if not pair.is_usable():
                     break
         finally:
             pair.close()
@@ -359,10 +365,10 @@ class Client:
             lines += ["script:", scripts.show(script)]
         if pair:
             direct, pooled = pair.direct.answers(), pair.pooled.answers()
-            at = next((i for i, both in enumerate(zip(direct, pooled)) if both[0] != both[1]),
-                      min(len(direct), len(pooled)))
+            at = difference(direct, pooled)
+            at = min(len(direct), len(pooled)) if at in (None, FROM_HERE) else at
             waited = " and ".join("PostgreSQL" if side is pair.direct else "the pooler" for side in pair.late)
-            lines.append(f"the answers differ from number {at} on" + (f"; {waited} kept us waiting:" if waited else ":"))
+            lines.append(f"the answers differ from number {at} on{waited and '; kept waiting by ' + waited}:")
             for name, answers in (("PostgreSQL", direct), ("the pooler", pooled)):
                 lines.append(f"  {name}:")
                 first = max(0, at - 6)
@@ -387,8 +393,3 @@ def run(direct_port, pooler_port, client, seed, count):
         except OSError:
             pass
     return None
-
-
-def is_alive(port):
-    with socket.create_connection(("127.0.0.1", port), 5):
-        return True

@@ -167,8 +167,9 @@ class Generator:
             f"set timezone to '{zone}'", f"set timezone to '{zone}'", f"set datestyle to '{style}'",
             f"set local timezone to '{zone}'", f"set time zone '{zone}'",
             "set application_name to 'it''s'", "set application_name to ''", "set intervalstyle to 'iso_8601'",
-            "set client_encoding to 'LATIN1'", "set client_encoding to 'UTF8'", "set standard_conforming_strings to off",
-            "set standard_conforming_strings to on", f"select set_config('timezone', '{zone}', false)",
+            "set client_encoding to 'LATIN1'", "set client_encoding to 'UTF8'",
+            "set standard_conforming_strings to off", "set standard_conforming_strings to on",
+            f"select set_config('timezone', '{zone}', false)",
             f"select set_config('datestyle', '{style}', true)"])
 
     def any_text(self):
