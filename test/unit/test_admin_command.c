@@ -2,6 +2,7 @@
 #include "admin/command.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Each command as `WORD(argument=value)`, invalid ones as `?`; "" is an empty query. */
@@ -97,6 +98,7 @@ START_TEST(any_text_is_read_to_its_end)
     static const char pieces[] = "SETset=to'\"\"'';;--\n/**//*ab_9 \t\x80";
     const char *given = getenv("SEED");
     unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : 1 + (unsigned)_i;
+    printf("SEED=%u\n", seed);
     for (int round = 0; round < 20000; round++) {
         char text[40];
         size_t len = (size_t)rand_r(&seed) % sizeof text;

@@ -340,6 +340,7 @@ START_TEST(any_bytes_are_survived)
     static const char types[] = "QPBDECSHXFdcf?";
     const char *given = getenv("SEED");
     unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : 1 + (unsigned)_i;
+    printf("SEED=%u\n", seed);
     for (int round = 0; round < 3000; round++) {
         struct conversation talk;
         begin(&talk);

@@ -435,15 +435,19 @@ START_TEST(the_welcome_is_kept)
     struct broker *b = broker_new(1);
     struct broker_pool *p = broker_pool_get(b, "app", "bob", 0);
     struct buf out = {0};
-    ck_assert(!broker_welcome_get(b, p, &out));
+    ck_assert(!broker_welcome_get(b, p, false, &out));
     broker_welcome_set(b, p, "older, longer", 13);
     broker_welcome_set(b, p, "new", 3);
     buf_append_str(&out, ">");
-    ck_assert(broker_welcome_get(b, p, &out));
+    ck_assert(broker_welcome_get(b, p, false, &out));
     ck_assert_str_eq(buf_text(&out), ">new");
+    broker_welcome_doubt(b, p);
+    ck_assert(!broker_welcome_get(b, p, false, &out));
+    ck_assert(broker_welcome_get(b, p, true, &out));
+    ck_assert_str_eq(buf_text(&out), ">newnew");
     broker_welcome_set(b, p, NULL, 0);
-    ck_assert(broker_welcome_get(b, p, &out));
-    ck_assert_str_eq(buf_text(&out), ">new");
+    ck_assert(broker_welcome_get(b, p, false, &out));
+    ck_assert_str_eq(buf_text(&out), ">newnew");
     buf_deinit(&out);
     broker_free(b);
 }

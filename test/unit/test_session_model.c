@@ -278,6 +278,8 @@ START_TEST(both_hear_the_same)
         seed = strtoull(given, NULL, 10);
         count = scale ? count : 1;
     }
+    printf("SEED=%" PRIu64 ", %d scripts\n", seed, count);
+    fflush(stdout);
     for (int i = 0; i < count; i++)
         ck_assert_msg(script_is_fine(seed + (uint64_t)i), "SEED=%" PRIu64, seed + (uint64_t)i);
 }

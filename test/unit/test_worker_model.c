@@ -334,6 +334,7 @@ START_TEST(everybody_gets_his_own)
         random_bytes(&seed, 4);
         if (given != NULL)
             seed = strtoull(given, NULL, 0);
+        printf("SEED=%llu\n", (unsigned long long)seed);
         live(seed, 1 + _i);
     }
 }
