@@ -174,10 +174,12 @@ void broker_client_logout(struct broker *b, const char *entry, const char *user)
 
 /*
  * The welcome: ParameterStatus messages of the pool's last login, for clients that log in while no backend is free.
- * Stored and copied under the mutex. broker_welcome_get appends to `out`; false when there is none yet.
+ * Stored and copied under the mutex. broker_welcome_get appends to `out`; false when there is none yet, or only one in
+ * doubt. Behind a reload the pool's servers may be others, so the welcome is in doubt until the next login.
  */
 void broker_welcome_set(struct broker *b, struct broker_pool *p, const void *params, size_t len);
-bool broker_welcome_get(struct broker *b, struct broker_pool *p, struct buf *out);
+void broker_welcome_doubt(struct broker *b, struct broker_pool *p);
+bool broker_welcome_get(struct broker *b, struct broker_pool *p, bool even_in_doubt, struct buf *out);
 
 /* ---- one worker's idle backends of one pool ---- */
 struct pool_member { /* embedded in the backend */

@@ -186,13 +186,21 @@ void broker_welcome_set(struct broker *b, struct broker_pool *p, const void *par
     p->welcome.len = 0;
     buf_append(&p->welcome, params, len);
     p->has_welcome = true;
+    p->welcome_in_doubt = false;
     pthread_mutex_unlock(&b->lock);
 }
 
-bool broker_welcome_get(struct broker *b, struct broker_pool *p, struct buf *out)
+void broker_welcome_doubt(struct broker *b, struct broker_pool *p)
 {
     pthread_mutex_lock(&b->lock);
-    bool there = p->has_welcome;
+    p->welcome_in_doubt = true;
+    pthread_mutex_unlock(&b->lock);
+}
+
+bool broker_welcome_get(struct broker *b, struct broker_pool *p, bool even_in_doubt, struct buf *out)
+{
+    pthread_mutex_lock(&b->lock);
+    bool there = p->has_welcome && (even_in_doubt || !p->welcome_in_doubt);
     if (there && p->welcome.len > 0)
         buf_append(out, p->welcome.data, p->welcome.len);
     pthread_mutex_unlock(&b->lock);

@@ -70,7 +70,7 @@ struct broker_pool {
     usec failed_at; /* when */
     char *failure;
     struct buf welcome;
-    bool has_welcome;
+    bool has_welcome, welcome_in_doubt;
     struct place places[]; /* one per worker */
 };
 

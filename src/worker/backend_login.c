@@ -270,7 +270,9 @@ static void on_ready(struct backend *backend)
     backend->member.connected_at = backend->connected_at = now;
     pool->database->stats.backends_opened++;
     broker_connected(worker->all->broker, pool->idle.shared, worker->id, now);
-    broker_welcome_set(worker->all->broker, pool->idle.shared, backend->login_params.data, backend->login_params.len);
+    if (!backend->member.old)
+        broker_welcome_set(worker->all->broker, pool->idle.shared, backend->login_params.data,
+                           backend->login_params.len);
     buf_deinit(&backend->login_params);
     const struct config_entry *entry = pool->database->entry;
     if (entry != NULL && entry->connect_query != NULL && *entry->connect_query)

@@ -96,13 +96,13 @@ struct worker_pool *pool_of_shared(struct worker *worker, struct broker_pool *sh
 }
 
 /* Splits the server's ParameterStatus messages into the tracked ones and the rest, which is sent as it is. */
-void pool_learn_welcome(struct worker_pool *pool)
+void pool_learn_welcome(struct worker_pool *pool, bool even_in_doubt)
 {
     struct worker *worker = pool->worker;
     if (pool->params != NULL)
         return;
     struct buf all = {0};
-    if (!broker_welcome_get(worker->all->broker, pool->idle.shared, &all)) {
+    if (!broker_welcome_get(worker->all->broker, pool->idle.shared, even_in_doubt, &all)) {
         buf_deinit(&all);
         return;
     }
@@ -124,9 +124,23 @@ void pool_learn_welcome(struct worker_pool *pool)
     buf_deinit(&all);
 }
 
+static void forget_welcome(struct worker_pool *pool)
+{
+    params_unref(&pool->worker->store, pool->params);
+    pool->params = NULL;
+    buf_deinit(&pool->welcome);
+}
+
+void pool_doubt_welcome(struct worker_pool *pool)
+{
+    forget_welcome(pool);
+    broker_welcome_doubt(pool->worker->all->broker, pool->idle.shared);
+}
+
 /* ---- a new configuration ---- */
 static void mark_old(struct worker_pool *pool)
 {
+    pool_doubt_welcome(pool);
     LIST_FOREACH_SAFE (&pool->backends, it, after) {
         struct backend *backend = LIST_ENTRY(it, struct backend, link);
         backend->member.old = true;
@@ -188,8 +202,7 @@ void databases_free(struct worker *worker)
 {
     LIST_FOREACH_SAFE (&worker->pools, it, after) {
         struct worker_pool *pool = LIST_ENTRY(it, struct worker_pool, link);
-        params_unref(&worker->store, pool->params);
-        buf_deinit(&pool->welcome);
+        forget_welcome(pool);
         mem_free(pool);
     }
     LIST_FOREACH_SAFE (&worker->databases, it, after) {

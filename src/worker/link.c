@@ -100,7 +100,7 @@ static void serve(struct client *client, struct backend *backend)
     waiting_free(client);
     if (client->state == CLIENT_LOGIN) {
         link_backend_free(backend);
-        pool_learn_welcome(client->pool);
+        pool_learn_welcome(client->pool, true); /* that of this backend, or of a younger one */
         login_welcome(client);
         return;
     }

@@ -407,7 +407,7 @@ static void granted(struct client *client)
         shared_keys_put(worker->all, client->pool->idle.shared, &keys);
     mem_wipe(&keys, sizeof keys);
     login->welcome_due = true;
-    pool_learn_welcome(client->pool, database->renewed_at);
+    pool_learn_welcome(client->pool, false);
     if (client->pool->params != NULL)
         login_welcome(client);
     else

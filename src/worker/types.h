@@ -198,8 +198,8 @@ static inline const struct config_user *pool_config_user(const struct worker_poo
 struct database *database_get(struct worker *worker, const char *name);
 struct worker_pool *pool_get(struct worker *worker, struct database *database, const char *user);
 struct worker_pool *pool_of_shared(struct worker *worker, struct broker_pool *shared); /* finds or makes; or NULL */
-void pool_learn_welcome(struct worker_pool *pool, usec since); /* from the broker, unless known; none that is older */
-void pool_forget_welcome(struct worker_pool *pool);            /* its servers may be others now */
+void pool_learn_welcome(struct worker_pool *pool, bool even_in_doubt); /* from the broker, unless known */
+void pool_doubt_welcome(struct worker_pool *pool);                     /* its servers may be others now */
 void worker_swap_config(struct worker *worker, const struct config *config);
 void databases_free(struct worker *worker);
 const char *worker_string(struct worker *worker, const char *text); /* interned for the worker's life */

@@ -227,6 +227,7 @@ static void reconnect(struct worker *worker, const char *name)
         struct worker_pool *pool = LIST_ENTRY(it, struct worker_pool, link);
         if (!is_meant(pool->database, name))
             continue;
+        pool_doubt_welcome(pool);
         LIST_FOREACH (&pool->backends, at)
             LIST_ENTRY(at, struct backend, link)->member.old = true;
         close_idle(pool, CLOSE_BACKEND_OLD);

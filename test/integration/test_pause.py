@@ -112,6 +112,26 @@ def test_reloads_lose_nothing(pooler, benched):
 
 
 @pytest.mark.sanitize
+def test_newcomers_are_welcomed_by_the_new_server(pooler, benched):
+    """An entry that leads elsewhere since a reload: what was learned from the old server is not said any more."""
+    benched.create_database("elsewhere")
+    benched.psql("alter database elsewhere set timezone = 'Asia/Tokyo'")
+    before = pooler.connect("app", timezone="Europe/Paris")
+    assert before.value("show timezone") == "Europe/Paris"
+    pooler.databases["app"] = benched.entry(dbname="elsewhere")
+    pooler.write_config()
+    pooler.reload()
+    for _ in range(4):
+        with pooler.connect("app") as newcomer:
+            assert newcomer.value("select current_database()") == "elsewhere"
+            assert newcomer.value("show timezone") == "Asia/Tokyo" == newcomer.parameters["TimeZone"]
+    assert before.value("show timezone") == "Europe/Paris", "its own wish"
+    before.close()
+    pooler.admin("PAUSE")
+    benched.psql("drop database elsewhere")
+
+
+@pytest.mark.sanitize
 def test_a_removed_entry_is_told_and_others_go_on(pooler, benched):
     with load(pooler, "app"):
         with pooler.connect("postgres") as doomed:
