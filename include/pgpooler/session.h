@@ -73,6 +73,7 @@ struct stmt {
     uint64_t parse_hash; /* of the parameters under which it was parsed */
     const void *proven;  /* the pool on which a server has accepted it last; see session.pool */
     bool deallocates;    /* may take all prepared statements away */
+    bool sets;           /* may change parameters that the next Parse reads */
     char name[40];       /* on every backend: pgp_ and 32 hex digits, STMT_NAME_LEN in all */
     char tail[];         /* a Parse message behind its name: text, NUL, count and parameter type oids */
 };
@@ -166,6 +167,8 @@ struct backend_state {
     bool asked_flush;   /* since the last request: its answer is needed before the batch goes on */
     bool binds_dealloc; /* a portal may hold DISCARD or DEALLOCATE */
     bool runs_dealloc;  /* and this unit may have executed it: names wait for the answer */
+    bool binds_setting; /* a portal may hold SET, or ROLLBACK, which takes one back */
+    bool runs_setting;  /* and this unit may have executed it: what is parsed behind it says nothing to others */
     bool skipping;      /* an error was seen: the server ignores everything up to a Sync not yet sent */
     bool setting_up;    /* parameters are being changed; the client's messages wait */
     bool hidden_failed; /* a hidden request got an error: see hidden_error */

@@ -62,7 +62,9 @@ static inline struct ledger_entry *expect(struct session *s, const struct sessio
 
 static inline void end_unit(struct session *s)
 {
-    s->link->batch_open = s->link->runs_dealloc = false;
+    if (s->link->runs_setting)
+        backend_forget_unnamed(s->link);
+    s->link->batch_open = s->link->runs_dealloc = s->link->runs_setting = false;
     s->link->units_sent++;
     s->units++;
 }

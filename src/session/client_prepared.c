@@ -58,6 +58,8 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
     name = prepared_name_new(text, stmt);
     prepared_name_link(s, name);
     struct prepared *there = prepared_find(b, stmt);
+    if (there != NULL && b->runs_setting)
+        there->stale = true;
     bool status_is_known = b->units_answered == b->units_sent && b->status != 'E';
     if (there != NULL && !there->stale && status_is_known) {
         prepared_touch(b, there);
@@ -71,7 +73,7 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
         struct ledger_entry *entry = expect(s, io, 'P');
         entry->effects = EFFECT_NAME_ADDED | EFFECT_PREPARED_ADDED;
         entry->name = name;
-        prepared_add(b, stmt);
+        prepared_add(b, stmt)->stale = b->runs_setting; /* meant as it stands now, under values that we do not know */
         rewrite_parse(io->to_backend, stmt->name, tail);
         s->stats->server_parse_count++;
     }
@@ -133,8 +135,15 @@ enum step client_execute(struct session *s, struct client_msg *m, struct session
         b->runs_dealloc = true;
         b->changes_unit = b->units_sent;
     }
+    b->runs_setting = b->runs_setting || b->binds_setting;
     expect(s, io, 'E');
     return consume(s, m, io, false);
+}
+
+static void note_bound(struct backend_state *b, const struct stmt *stmt)
+{
+    b->binds_dealloc = b->binds_dealloc || stmt->deallocates;
+    b->binds_setting = b->binds_setting || stmt->sets;
 }
 
 /*
@@ -150,7 +159,7 @@ static enum step use_statement(struct session *s, struct client_msg *m, struct s
         if (step != STEP_USED)
             return step;
         if (s->unnamed != NULL)
-            b->binds_dealloc |= s->unnamed->deallocates;
+            note_bound(b, s->unnamed);
         expect(s, io, m->type);
         return consume(s, m, io, false);
     }
@@ -161,7 +170,7 @@ static enum step use_statement(struct session *s, struct client_msg *m, struct s
         expect(s, io, m->type);
         return consume(s, m, io, false);
     }
-    b->binds_dealloc |= name->stmt->deallocates;
+    note_bound(b, name->stmt);
     struct stmt *like = rewrite_ensure(b, name->stmt, io->to_backend, s->stats);
     struct ledger_entry *entry = expect(s, io, m->type);
     entry->name = name;

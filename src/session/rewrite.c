@@ -50,7 +50,9 @@ static struct prepared *parse_hidden(struct backend_state *b, struct stmt *stmt,
     entry->effects = EFFECT_PREPARED_ADDED;
     entry->stmt = stmt_ref(stmt);
     b->changes_unit = b->units_sent;
-    return prepared_add(b, stmt);
+    struct prepared *added = prepared_add(b, stmt);
+    added->stale = b->runs_setting;
+    return added;
 }
 
 static struct slice tail_of(const struct stmt *stmt)

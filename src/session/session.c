@@ -100,7 +100,7 @@ void session_attach(struct session *s, struct backend_state *b, struct session_i
     b->session = s;
     s->units = 0;
     s->unnamed_unit = b->changes_unit = b->units_answered - 1; /* an answered one: nothing is uncertain */
-    b->binds_dealloc = false;
+    b->binds_dealloc = b->binds_setting = false;
     if (!s->rewriting)
         backend_forget_unnamed(b);
     if (s->params == b->params)

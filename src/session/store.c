@@ -74,6 +74,20 @@ bool text_may_deallocate(const char *text, size_t len)
     return true;
 }
 
+bool text_may_set(const char *text)
+{
+    static const char *const words[] = {"set", "reset",   "rollback", "abort", "commit",
+                                        "end", "discard", "do",       "call",  "execute"};
+    text += strspn(text, " \t\r\n\f\v");
+    if (*text == '/' || *text == '-') /* a comment: not worth reading it */
+        return true;
+    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == len && strncasecmp(text, words[i], len) == 0)
+            return true;
+    return strcasestr(text, "set_config") != NULL;
+}
+
 struct stmt_key {
     struct slice tail;
     uint64_t parse_hash;
@@ -100,6 +114,7 @@ static struct stmt *stmt_new(struct slice tail, uint64_t parse_hash, struct hash
              (unsigned long long)hash.low);
     memcpy(stmt->tail, tail.ptr, tail.len);
     stmt->deallocates = text_may_deallocate(tail.ptr, tail.len);
+    stmt->sets = text_may_set(stmt->tail);
     return stmt;
 }
 

@@ -9,6 +9,11 @@
  * looked at: what hides the word better is still followed once its answer is here.
  */
 bool text_may_deallocate(const char *text, size_t len);
+/*
+ * Might it change parameters? When it runs and is undone in one batch (SET LOCAL, an error), no ParameterStatus ever
+ * tells. What a function of the user does is not seen here.
+ */
+bool text_may_set(const char *text);
 
 /* Finds or makes; gives one reference. @tail  a Parse message behind its name, well-formed */
 struct stmt *stmt_intern(struct store *store, struct slice tail, uint64_t parse_hash);

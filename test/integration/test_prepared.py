@@ -191,6 +191,25 @@ def test_a_statement_means_what_it_meant_under_the_clients_settings(shared):
             assert values(conn.ask(bind("", name), execute(), sync())) == [[is_april]]
 
 
+@pytest.mark.parametrize("undo", ["at its end", "by an error"])
+@pytest.mark.parametrize("name", ["s", ""])
+@pytest.mark.sanitize
+def test_what_is_parsed_behind_a_setting_of_its_own_batch_is_nobody_elses(shared, name, undo):
+    """The setting is gone with the batch, so the server never tells about it."""
+    text = "select date '03/04/2026' = '2026-04-03'"
+    setting, failure = "select set_config('datestyle', 'ISO, DMY', true)", []
+    if undo == "by an error":
+        setting, failure = "set datestyle to 'ISO, DMY'", [parse("", "select 1/0"), bind(), execute()]
+    with shared.connect() as first, shared.connect() as second, shared.connect() as third:
+        second.ask(parse(name, text), sync())
+        first.ask(parse("", setting), bind(), execute(), parse(name, text), bind("", name), execute(), *failure, sync())
+        assert values(second.ask(bind("", name), execute(), sync())) == [["f"]]
+        assert values(third.ask(parse(name, text), bind("", name), execute(), sync())) == [["f"]]
+    with shared.connect() as conn:
+        batch = [parse("", setting), bind(), execute(), parse(name, text), bind("", name), execute(), sync()]
+        assert values(conn.ask(*batch))[-1] == ["t"], "and the batch itself means what it says"
+
+
 def test_flush_brings_answers_in_the_middle_of_a_batch(primary, shared):
     with shared.connect() as conn:
         conn.send(parse("s", "select $1::int"), describe("S", "s"), flush())
