@@ -17,9 +17,9 @@ NOBODY = {"app": "host=127.0.0.1 port=1"}  # for tests that need no server
 LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \S+ \[(\d+)\] (FATAL|ERROR|WARNING|LOG|DEBUG|NOISE) \S")
 
 
-def run(*arguments, timeout=10):
+def run(*arguments, timeout=10, wrapper=()):
     """(exit status, standard output, standard error) of a process that ends by itself."""
-    done = subprocess.run([binary_path(), *map(str, arguments)], text=True, stdin=subprocess.DEVNULL,
+    done = subprocess.run([*wrapper, binary_path(), *map(str, arguments)], text=True, stdin=subprocess.DEVNULL,
                           capture_output=True, timeout=timeout, env=process.own_environment())
     return done.returncode, done.stdout, done.stderr
 
@@ -96,9 +96,9 @@ def test_options_are_found_behind_the_file(directory):
     assert run(directory / "none.ini", "-V")[0] == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
 def test_root_is_refused(directory):
-    status, _, err = run(ini(directory))
+    as_root = () if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user")
+    status, _, err = run(ini(directory), wrapper=as_root)
     assert status == 1 and "should not run as root" in err
 
 
