@@ -166,7 +166,7 @@ def bulk_bytes():
 def test_bulk_comes_out_whole_and_in_bounded_memory(primary, narrow, measured):
     """A slow reader too: what PostgreSQL sends may not pile up in the pooler."""
     row = 1000
-    sql = (f"select rpad(n::text, {row}, md5(n::text)) from generate_series(1, {bulk_bytes() // row}) n")
+    sql = f"select rpad(n::text, {row}, md5(n::text)) from generate_series(1, {bulk_bytes() // row}) n"
     expected = hashlib.sha256()
     for number in range(1, bulk_bytes() // row + 1):
         word = hashlib.md5(str(number).encode()).hexdigest()

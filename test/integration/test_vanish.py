@@ -147,7 +147,7 @@ def test_a_vanished_clients_query_is_cancelled(primary, pooler, how):
 def test_a_vanished_clients_query_runs_on_when_told_so(primary, make_pooler):
     pooler = make_pooler(settings={"cancel_on_disconnect": 0})
     client = pooler.connect()
-    client.send(rawconn.query("select pg_sleep(1), 'left alone'"))
+    client.send(rawconn.query("select pg_sleep(2), 'left alone'"))
     running = "state = 'active' and query like '%left alone%'"
     wait_until(lambda: primary.backends(running), 10, "the query runs")
     client.vanish()
