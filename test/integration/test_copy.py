@@ -75,7 +75,8 @@ def test_binary_copies_are_identical(narrow, table, protocol):
 ERRORS = {
     "a bad row at the start": (rawconn.copy_data(b"not a number\tx\n"), "22P02"),
     "a bad row, then thousands more": (
-        rawconn.copy_data(b"1\tx\n") + rawconn.copy_data(b"bad\tx\n") + 5000 * rawconn.copy_data(b"2\tmore\n"), "22P02"),
+        rawconn.copy_data(b"1\tx\n") + rawconn.copy_data(b"bad\tx\n") + 5000 * rawconn.copy_data(b"2\tmore\n"),
+        "22P02"),
     "the client fails it": (rawconn.copy_data(b"1\tx\n") + rawconn.copy_fail("changed my mind"), "57014"),
 }
 

@@ -206,7 +206,9 @@ def test_a_terminated_query_is_the_servers_own_word(pooler, benched):
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_server_restart_is_told_and_survived(mode):
     """Clients in a transaction get a FATAL error with a reason; all can work again when the server is back."""
-    with Cluster("restarted") as cluster, Pooler(cluster, settings={"server_login_retry": 1}) as pooler:
+    # One backend: a second one that was about to log in would make the pool known as down, and newcomers fail fast.
+    settings = {"server_login_retry": 1, "default_pool_size": 1}
+    with Cluster("restarted") as cluster, Pooler(cluster, settings=settings) as pooler:
         linked, idle = pooler.connect(), pooler.connect()
         idle.value("select 1")
         linked.rows("begin")
