@@ -60,8 +60,12 @@ static enum step parse_named(struct session *s, struct client_msg *m, struct ses
     struct prepared *there = prepared_find(b, stmt);
     if (there != NULL && b->runs_setting)
         there->stale = true;
-    bool status_is_known = b->units_answered == b->units_sent && b->status != 'E';
-    if (there != NULL && !there->stale && status_is_known) {
+    /*
+     * Elsewhere a real Parse shows: it takes a transaction's snapshot, makes earlier work of its batch visible, and
+     * fails in a failed transaction.
+     */
+    bool nobody_can_tell = b->units_answered == b->units_sent && b->status == 'I' && !b->batch_open;
+    if (there != NULL && !there->stale && nobody_can_tell) {
         prepared_touch(b, there);
         name->stmt->proven = s->pool;
         struct ledger_entry *entry = expect(s, io, 'P');

@@ -96,8 +96,8 @@ static const struct conversation prepared[] = {
      "B1> Error 26000 no | Ready I     *release\n"
      "C< Error 26000 no | Ready I\n"
      "C> Parse s1 b | Close S s1 | Parse s1 a | Bind s1 | Sync     *need\n"
-     "attach B1    B1< Parse pgp_2 b | Bind pgp_1 | Sync\n"
-     "B1> ParseComplete | BindComplete | Ready I     *release\n"
+     "attach B1    B1< Parse pgp_2 b | Close S pgp_1 | Parse pgp_1 a | Bind pgp_1 | Sync\n"
+     "B1> ParseComplete | CloseComplete | ParseComplete | BindComplete | Ready I     *release\n"
      "C< ParseComplete | CloseComplete | ParseComplete | BindComplete | Ready I\n"},
     {"closing what does not exist is no error",
      "C> Close S nix | Close S other | Sync\n"
