@@ -206,6 +206,15 @@ static const struct conversation extended[] = {
      "C> Parse s2 a | Sync    B1< Close S pgp_1 | Parse pgp_1 a | Sync\n"
      "B1> CloseComplete | ParseComplete | Ready T\n"
      "C< ParseComplete | Ready T\n"},
+    {"so is one with a simple query in its batch",
+     "C> Parse s1 a | Sync     *need\n"
+     "attach B1    B1< Parse pgp_1 a | Sync\n"
+     "B1> ParseComplete | Ready I     *release\n"
+     "C< ParseComplete | Ready I\n"
+     "C> Parse s2 a | Describe S s2 | Query begin | Sync     *need\n"
+     "attach B1    B1< Close S pgp_1 | Parse pgp_1 a | Describe S pgp_1 | Query begin | Sync\n"
+     "B1> CloseComplete | ParseComplete | Params | NoData | Error 25001 late | Ready I | Ready I     *release\n"
+     "C< ParseComplete | Params | NoData | Error 25001 late | Ready I | Ready I\n"},
     {"P35: what we answer ourselves waits for its turn",
      "C> Parse s1 a | Sync     *need\n"
      "attach B1    B1< Parse pgp_1 a | Sync\n"
