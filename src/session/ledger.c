@@ -167,8 +167,8 @@ void ledger_forget_prepared(struct backend_state *b)
         prepared_names_clear(s);
     for (uint32_t i = 1; i < b->ledger.count; i++) {
         struct ledger_entry *entry = ledger_at(&b->ledger, i);
-        if (entry->effects & EFFECT_PREPARED_ADDED)
-            prepared_add(b, stmt_of(entry));
+        if (entry->effects & EFFECT_PREPARED_ADDED) /* or its name is only taken: parsed again before the next use */
+            prepared_add(b, stmt_of(entry))->stale = true;
         if (of_client && entry->effects & EFFECT_NAME_ADDED)
             prepared_name_link(s, entry->name);
         /* An error must bring back what later entries brought, but not what was deallocated. */

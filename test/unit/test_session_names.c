@@ -243,8 +243,8 @@ static const struct conversation prepared[] = {
      "B1> ParseComplete | BindComplete | Complete 'DEALLOCATE ALL' | ParseComplete | Ready T\n"
      "C< Complete 'DEALLOCATE ALL' | Ready T | ParseComplete | Ready T | ParseComplete | BindComplete "
      "| Complete 'DEALLOCATE ALL' | ParseComplete | Ready T\n"
-     "C> Bind s3 | Sync    B1< Bind pgp_3 | Sync\n"
-     "B1> BindComplete | Ready T\n"
+     "C> Bind s3 | Sync    B1< Close S pgp_3 | Parse pgp_3 c | Bind pgp_3 | Sync\n"
+     "B1> CloseComplete | ParseComplete | BindComplete | Ready T\n"
      "C> Bind s2 | Sync    B1< Bind s2 | Sync\n"
      "B1> Error 26000 s2 | Ready E\n"
      "C< BindComplete | Ready T | Error 26000 s2 | Ready E\n"},
